@@ -54,9 +54,8 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     """Let an account go on after an audit that adopted; None where the database is not behind for it.
 
     Not before the list was read late enough to show all that was bought, by the policy's last look: after the newest
-    lost call, and after what was under way at the pause, which the present database dates, or as its clock was set;
-    and not while anything is left to settle, or
-    anything is unclear: what is not ours here may be bought again.
+    lost call, and after what was under way at the pause, which the present database dates, or as its clock was set; and
+    not while anything is left to settle, or anything is unclear: what is not ours here may be bought again.
 
     Raises ProviderError where the provider does not show its whole list once more, and redis.RedisError.
     """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -15,6 +12,7 @@ import pytest
 
 import tasks.policies.backoff
 from schemas.status import Status
+from tests.simulation.another_process import trace_of
 from tests.simulation.mutants import purchases
 from tests.simulation.mutants.every import MUTANTS
 from tests.simulation.mutants.fixed_seeds import FINDS
@@ -25,17 +23,12 @@ from tests.simulation.servers.postgres import Cluster
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
-ROOT = Path(__file__).parents[2]
 REPLACED = 16
 """A world whose database is replaced between a claim's commit and its mark: a fault that goes by a function's name."""
 RESTORED = 52
 """A world whose database is restored."""
 LONG = 600
 """Steps of a world that can be made much smaller."""
-TRACE = (
-    "import os; from tests.simulation.stage import Stage; from workers.processes.embedded_redis import find_server\n"
-)
-TRACE += "with Stage(find_server(os.environ)) as stage: print('\\n'.join(stage.live({seed}).trace))"
 
 
 @pytest.fixture(scope="module")
@@ -75,15 +68,7 @@ def test_the_same_seed_is_the_same_run_byte_for_byte(stage: Stage) -> None:
     first = stage.live(12)
     stage.live(2)
     assert parting(first.trace, stage.live(12).trace) is None
-    done = subprocess.run(
-        [sys.executable, "-c", TRACE.format(seed=12)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert parting(first.trace, tuple(done.stdout.splitlines())) is None
+    assert parting(first.trace, trace_of(12)) is None
 
 
 def test_a_world_that_is_watched_uses_no_clock_and_no_chance_of_the_machines(stage: Stage) -> None:

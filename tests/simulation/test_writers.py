@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -19,6 +16,7 @@ from schemas.tables.pools import POOL
 from schemas.tables.purchases import PURCHASE
 from tasks.transactions import met_another
 from tests.simulation import world
+from tests.simulation.another_process import trace_of
 from tests.simulation.mutants.writers import MUTANTS_OF_WRITERS, purchases_unlocked
 from tests.simulation.report import parting, story
 from tests.simulation.scheduler.clockwork import Clockwork, Process
@@ -27,19 +25,12 @@ from tests.simulation.servers.writers import DEADLOCK, WAITS
 from tests.simulation.stage import Stage
 from tests.simulation.world import SEVERAL
 
-ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FRESH = {"status": "ok", "since": NOW, "next_run_at": NOW, "updated_at": NOW, "schedule": "10s"}
 WHO_WAITS = 23
 """A world in which somebody waits for a lock."""
 ACTED_ON_WHAT_WAS = 1
 """A world in which who reads a purchase, and does not lock it, acts on what has changed since."""
-TRACE = """
-import os
-from tests.simulation.stage import stage_on
-with stage_on(postgresql=True) as stage:
-    print("\\n".join(stage.live({seed}).trace))
-"""
 
 
 @pytest.fixture(scope="module")
@@ -174,15 +165,7 @@ def test_a_shared_world_keeps_its_promises_and_is_one_run_byte_for_byte(stage: S
     assert first.faults[WAITS]
     stage.live(2, frozenset({SEVERAL}))
     assert parting(first.trace, stage.live(WHO_WAITS).trace) is None
-    done = subprocess.run(
-        [sys.executable, "-c", TRACE.format(seed=WHO_WAITS)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "4711", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert parting(first.trace, tuple(done.stdout.splitlines())) is None
+    assert parting(first.trace, trace_of(WHO_WAITS, postgresql=True)) is None
 
 
 @pytest.fixture

@@ -64,15 +64,15 @@ class DatabaseClock:
 
     def watch(self) -> Watch:
         """Ask the database anew, and tell since when its clock was not set. Raises SQLAlchemyError while it is away."""
-        said, since = self._look()
-        return Watch(now=said[0], since=since, was_set=self._was_set)
+        _, watch = self._look()
+        return watch
 
     def _ask(self) -> tuple[datetime, float]:
         base, _ = self._look()
         self._tell(self._local() - self())
         return base
 
-    def _look(self) -> tuple[tuple[datetime, float], datetime]:
+    def _look(self) -> tuple[tuple[datetime, float], Watch]:
         # One at a time: an answer from before a step must not follow one from after it.
         with self._asking, self._database.read() as conn:
             asked = _passed()
@@ -80,7 +80,8 @@ class DatabaseClock:
             self.trip = _passed() - asked
             unsure = self.trip / 2
             base = self._base = said, asked + unsure
-            return base, self._notice(base, timedelta(seconds=unsure))
+            since = self._notice(base, timedelta(seconds=unsure))
+            return base, Watch(now=said, since=since, was_set=self._was_set)
 
     def _notice(self, base: tuple[datetime, float], unsure: timedelta) -> datetime:
         """Since when the clock was not set. It is compared with the first look, so that small steps add up."""

@@ -121,8 +121,7 @@ def release(
             continue
         here = {**values, "lane": lane}
         if counted:
-            over = lane in limited and (left(conn, lane, wanted=0, full=full) or 0) < 0
-            found = [] if over else _released(conn, (_SINGLES if lane is None else _ORDER).counted, share, here)
+            found = _release_counted(conn, lane, share, here, full=full, limited=lane in limited)
         elif lane in limited:
             found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full, purses=purses)
         else:
@@ -132,6 +131,15 @@ def release(
         if len(found) < share and lane not in limited and lane not in limits and day is None:
             empty.add(lane)
     return rows
+
+
+def _release_counted(
+    conn: Connection, lane: str | None, count: int, values: Row, *, full: FullOrders | None, limited: bool
+) -> list[Row]:
+    """Release what a day's limits count already, but where the order may have bought more than its own allows."""
+    if limited and (left(conn, lane, wanted=0, full=full) or 0) < 0:
+        return []
+    return _released(conn, (_SINGLES if lane is None else _ORDER).counted, count, values)
 
 
 def _release_of_order(
