@@ -15,6 +15,7 @@ from tasks.ledger.orders.wishes import stop_wishes
 from tasks.ledger.queue import pausing, requeue, standing
 from tasks.ledger.rows import some_numbers
 from tasks.orders import CHUNK
+from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
 from tasks.releases.stopped_releases import WENT_BACK, always, keep_all
@@ -119,7 +120,12 @@ def _stop(runtime: Runtime, of: str) -> None:
         wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
         for alias in going:
             pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
-        keep_numbers(runtime, of)
+        keep_numbers(runtime, of, still=partial(_is_stopped, account))
+
+
+def _is_stopped(account: Account, conn: Connection) -> bool:
+    """Whether the account was not let go on since: what is on its way back by then was asked for after it."""
+    return any(row["cause"] == Cause.BEHIND for row in standing.read(conn, account))
 
 
 def doubt_lost(runtime: Runtime, lost: Lost) -> None:

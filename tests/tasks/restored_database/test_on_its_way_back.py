@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from schemas.tables.purchases import EVENT
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
 from tasks.releases import giving_back
+from tasks.restored_database import detect
 from tasks.restored_database import go_on as restored
 from tasks.restored_database.go_on import believe
 from tests.tasks.past import Past
@@ -144,6 +146,36 @@ def test_while_a_call_may_be_under_way_it_is_kept_as_it_goes_on(one_id: OneId) -
     assert one_id.past.world.row(row["id"])["status"] == Status.PURCHASED
 
 
+def overtake(one_id: OneId, module: ModuleType, monkeypatch: pytest.MonkeyPatch, *, by_audit: bool) -> None:
+    """Who is about to keep what is on its way stands still until the account goes on, and the number is given back."""
+    keep = module.keep_numbers
+
+    def overtaken(*given: Any, **how: Any) -> None:
+        monkeypatch.setattr(module, "keep_numbers", keep)
+        go_on(one_id.past, by_audit=by_audit)
+        one_id.ask("anew")
+        one_id.returns.provider.answers.append(LOST)
+        while not one_id.returns.provider.given:
+            one_id.returns.step()
+        one_id.past.world.clock.advance(600)
+        keep(*given, **how)
+
+    monkeypatch.setattr(module, "keep_numbers", overtaken)
+
+
+@pytest.mark.parametrize("by_audit", [True, False])
+def test_what_is_given_back_since_it_went_on_is_not_kept_by_who_noticed_the_restore(
+    one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.ask("release")
+    one_id.go_back(row)
+    overtake(one_id, detect, monkeypatch, by_audit=by_audit)
+    one_id.past.compare()
+    assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
+    assert one_id.returns.settle(row)["status"] == Status.RELEASED
+
+
 @pytest.mark.parametrize("by_audit", [True, False])
 def test_what_is_given_back_since_another_let_the_account_go_on_is_not_kept(
     one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
@@ -153,18 +185,7 @@ def test_what_is_given_back_since_another_let_the_account_go_on_is_not_kept(
     one_id.ask("release")
     one_id.go_back(row)
     one_id.past.compare()
-    keep = restored.keep_numbers
-
-    def overtaken(*given: Any, **how: Any) -> None:
-        monkeypatch.setattr(restored, "keep_numbers", keep)
-        go_on(one_id.past, by_audit=by_audit)
-        one_id.ask("anew")
-        one_id.returns.provider.answers.append(LOST)
-        while not one_id.returns.provider.given:
-            one_id.returns.step()
-        keep(*given, **how)
-
-    monkeypatch.setattr(restored, "keep_numbers", overtaken)
+    overtake(one_id, restored, monkeypatch, by_audit=by_audit)
     one_id.past.world.clock.advance(600)
     if by_audit:
         audit(one_id.past)
