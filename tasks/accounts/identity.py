@@ -22,6 +22,7 @@ from tasks.ledger.releases.stopping import purchases_on_their_way
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
 from tasks.releases.stopped_releases import LEFT, keep_all
+from tasks.restored_database.go_on import hold_lost
 from tasks.runtime import Runtime
 
 log = logging.getLogger(__name__)
@@ -139,17 +140,17 @@ def move(runtime: Runtime, source: str, home: Home, account: str | None = None) 
 def leave(runtime: Runtime, alias: str, account: str | None = None) -> Left:
     """End with the account that stands under an alias and that the file has no more, wherever it stands.
 
-    *account* says which; it has to where there are several. What waits is cancelled, and what may be bought is held.
-    What is bought stays, also what was on its way back. That it was left is remembered, and no alias is it any more.
-    Repeatable at any point. Raises AccountUnclear, and AccountElsewhere while anything there is of an account that the
-    file has under another alias.
+    *account* says which; it has to where there are several. What waits is cancelled, and what may be bought is held,
+    also by calls that the database has lost. What is bought stays, also what was on its way back. That it was left is
+    remembered, and no alias is it any more. Repeatable at any point. Raises AccountUnclear, AccountElsewhere while
+    anything there is of an account that the file has under another alias, and as the watermark does.
     """
     file = _file(runtime)
     if (home := file.homes.get(alias)) and home.former:
         _move_under(runtime, Under(provider=alias, accounts=[home.former]), home, Moved())
     with runtime.database.read() as conn:
         ended = to_leave(file, read_stand(conn, alias), account)
-    done = Left()
+    done = Left(held=sum(len(hold_lost(runtime, one, alias)) for one in ended))
     after = FIRST
     while rows := _leave_chunk(runtime, Under(accounts=ended), after, done):
         after = rows[-1]["id"]

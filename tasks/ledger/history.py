@@ -20,7 +20,6 @@ from tasks.chunks import chunks
 from tasks.ledger.among import among
 from tasks.ledger.audit.findings import stand_in
 from tasks.ledger.calls.attempts import MAY_BE_EXECUTED, close_attempt
-from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, emit, insert_new, move, new_id, purchase_event
 from tasks.transactions import NotHere, server_of
 from tasks.watermark import Mark, Newest
@@ -206,8 +205,9 @@ def _set_doubt(conn: Connection, rows: Sequence[Row], *, doubt: bool) -> None:
     conn.execute(update(PURCHASE).where(PURCHASE.c.id.in_(ids)).values(doubt=doubt))
 
 
-def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, settler: Settler, why: str) -> list[Row]:
-    """Hold a purchase for each lost call's number that nothing else stands for: it may have been bought.
+def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, now: datetime, said: str) -> list[Row]:
+    """Hold a purchase for each lost call's number that nothing else stands for: it may have been bought. *said* is what
+    became of the account.
 
     Whatever is not bought is held, also what is looked at, or called for: its looks would be those of an earlier call,
     and over before what the lost one bought can show. Where there is none, one is made, under the lost one's id where
@@ -215,18 +215,18 @@ def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, s
     those that were held.
     """
     newest = _newest(_to_buy(marks))
-    error = f"the database lost a call that may have bought it; {settler.by} let {alias} go on: {why}"
+    error = f"the database lost a call that may have bought it; {said}"
     changes = {"error": error, "error_code": _LOST, "doubt": True}
     alive = _alive(conn, account, sorted(newest))
-    moved = (_hold_one(conn, row, newest[number], settler.now, changes) for number, row in alive.items())
+    moved = (_hold_one(conn, row, newest[number], now, changes) for number, row in alive.items())
     held = [after for after in moved if after]
     unknown = [newest[number] for number in sorted(newest) if number not in alive]
     taken = _present(conn, [mark.purchase_id for mark in unknown])
-    made = [{**_lost_purchase(mark, taken, account, alias, settler.now), **changes} for mark in unknown]
+    made = [{**_lost_purchase(mark, taken, account, alias, now), **changes} for mark in unknown]
     insert_new(conn, PURCHASE, made)
     present = _present(conn, [row["id"] for row in made])
     new = [row for row in made if row["id"] in present]
-    emit(conn, [purchase_event(EventType.HELD, row, settler.now) for row in new])
+    emit(conn, [purchase_event(EventType.HELD, row, now) for row in new])
     return held + new
 
 

@@ -18,7 +18,6 @@ from tasks.chunks import chunks
 from tasks.ledger import history
 from tasks.ledger.audit.differences import Walks, alive, taken_in
 from tasks.ledger.queue import pausing, standing
-from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row
 from tasks.orders import CHUNK
 from tasks.policies.backoff import call_length
@@ -166,13 +165,33 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     keep_numbers(runtime, account, even_under_way=True, still=still)
 
     def hold(conn: Connection, marks: Sequence[Mark]) -> list[Row]:
-        settler = Settler(by=by, now=runtime.now())
-        return history.hold(conn, marks, account=account, alias=binding.alias, settler=settler, why=why)
+        said = f"{by} let {binding.alias} go on: {why}"
+        return history.hold(conn, marks, account=account, alias=binding.alias, now=runtime.now(), said=said)
 
     held = _answer(runtime, lost, began, hold)
     if held is None:
         return [], []
     return _go_on(runtime, account, began, by, why) or [], list({row["id"]: row for row in held}.values())
+
+
+def hold_lost(runtime: Runtime, account: str, alias: str) -> list[Row]:
+    """Hold what lost calls of an account may have bought that is left: nobody audits it any more.
+
+    Returns the purchases that were held. It may be done again wherever it broke off. Raises redis.RedisError.
+    """
+    lost = all_lost(runtime, account)
+    if lost.calls:
+        doubt_lost(runtime, lost)
+
+    def hold(conn: Connection, marks: Sequence[Mark]) -> list[Row]:
+        now = runtime.now()
+        held = history.hold(conn, marks, account=account, alias=alias, now=now, said="its account was left")
+        history.answer(conn, marks, account=account, now=now)
+        return held
+
+    return [
+        row for chunk in chunks(lost.calls[::-1], CHUNK) for row in runtime.database.run(partial(hold, marks=chunk))
+    ]
 
 
 def _answer(

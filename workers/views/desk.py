@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NoReturn, cast
 
@@ -19,7 +20,8 @@ from tasks.providers.registry import kinds_of
 from tasks.redis_keys import named
 from tasks.runtime import Binding, Message, Runtime
 from tasks.server_errors import redis_trouble
-from tasks.watermark import Watermark
+from tasks.watermark import Mark, Watermark
+from tasks.watermark.store import KEPT
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
 from workers.processes.redis_supervisor import Files
@@ -96,15 +98,34 @@ def reading_runtime(settings: Settings, config: Config, database: SqlDatabase) -
 
 
 class _Marks(Watermark):
-    """The watermark, for whom an account is written anew: Redis is reached where that is so, and not before."""
+    """The watermark, for whom an account is written anew, or left: Redis is reached where that is so, and not before.
+
+    Raises Away or EmbeddedError.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     def link(self, former: str, account: str, *, same: bool) -> None:
-        """Raises Away or EmbeddedError."""
+        with self._reached() as marks:
+            marks.link(former, account, same=same)
+
+    def newest(self, account: str, count: int = KEPT, others: Iterable[str] = ()) -> list[Mark]:
+        with self._reached() as marks:
+            return marks.newest(account, count, others)
+
+    def pools(self, account: str, others: Iterable[str] = ()) -> dict[str, str]:
+        with self._reached() as marks:
+            return marks.pools(account, others)
+
+    def references(self, account: str, others: Iterable[str] = ()) -> dict[tuple[str, int], list[str]]:
+        with self._reached() as marks:
+            return marks.references(account, others)
+
+    @contextmanager
+    def _reached(self) -> Iterator[Watermark]:
         with redis_server.open_redis(self._settings) as client:
-            Watermark(client).link(former, account, same=same)
+            yield Watermark(client)
 
 
 class _NotHere:

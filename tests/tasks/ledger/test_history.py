@@ -14,7 +14,6 @@ from schemas.status import DEAD, Status
 from schemas.tables.purchases import PURCHASE
 from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
-from tasks.ledger.resolve import Settler
 from tasks.ledger.rows import Row, new_id
 from tasks.transactions import server_of
 from tasks.watermark import Mark, Newest
@@ -46,8 +45,8 @@ def lost(world: World, marks: Sequence[Mark]) -> list[Mark]:
 
 def hold(world: World, *marks: Mark) -> list[Row]:
     with world.write() as conn:
-        settler = Settler(by="ann", now=world.clock())
-        return history.hold(conn, marks, account="acme-account", alias="acme", settler=settler, why="seen")
+        said = "ann let acme go on: seen"
+        return history.hold(conn, marks, account="acme-account", alias="acme", now=world.clock(), said=said)
 
 
 def test_what_is_lost_is_what_has_no_attempt(world: World) -> None:

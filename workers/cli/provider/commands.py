@@ -219,9 +219,10 @@ def move(source: Gone, target: Home, *, account: OneAccount = None, json: Json =
 def leave(alias: Gone, *, account: OneAccount = None, json: Json = False) -> None:
     """End with the purchases of an alias that is gone, or of the account that it was: that one is not used any more.
 
-    What waits is cancelled, what may have been bought is held for a person, and what is bought stays as it is. An
-    account that the file has under another alias is used, and not left. What was left is not asked for again, unless it
-    comes back by another name. The status is 1 where calls are under way yet.
+    What waits is cancelled, what may have been bought, also by calls that a restored database has lost, is held for a
+    person, and what is bought stays as it is. An account that the file has under another alias is used, and not left.
+    What was left is not asked for again, unless it comes back by another name. The status is 1 where calls are under
+    way yet.
     """
     from workers.cli.provider import move as provideraccount
     from workers.cli.terminal.context import open_desk
