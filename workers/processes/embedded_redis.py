@@ -113,6 +113,8 @@ def _started(files: Files, server: str) -> str:
         if _is_free(files.supervisor):
             if started:
                 raise EmbeddedError(f"the embedded server did not start:\n{_log_tail(files)}")
+            # A server whose supervisor was killed answers until the next one ends it.
+            files.retire_url()
             _start_supervisor(files, server)
             started = True
         elif (url := files.read_url()) and answers(url):

@@ -18,8 +18,9 @@ from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
 from tests.waiting import PATIENCE, eventually, is_gone
+from workers.processes import embedded_redis
 from workers.processes.embedded_redis import EmbeddedError, connect_embedded, find_server
-from workers.processes.redis_supervisor import Files, try_lock
+from workers.processes.redis_supervisor import Files, lock, try_lock
 
 USER = """
 import sys
@@ -180,6 +181,26 @@ def test_a_killed_supervisor_is_replaced_and_no_second_server_opens_the_data(hom
             assert count(again.url, "numbers") == 2
             process = server_process(again.url)
     eventually(lambda: is_gone(process))
+
+
+def test_a_server_that_is_about_to_be_replaced_is_given_to_nobody(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The supervisor that takes over has begun, and has ended nothing yet."""
+    with connect_embedded(home) as server, ExitStack() as stack:
+        orphan = server_process(server.url)
+        supervisor = orphan.parent()
+        assert supervisor is not None
+        supervisor.kill()
+        eventually(lambda: is_gone(supervisor))
+        monkeypatch.setattr(embedded_redis, "START_TIMEOUT", 0.2)
+
+        def begin(files: Files, _program: str) -> None:
+            stack.callback(os.close, lock(files.supervisor))
+
+        monkeypatch.setattr(embedded_redis, "_start_supervisor", begin)
+        with pytest.raises(EmbeddedError, match="did not answer"):
+            connect_embedded(home)
+        orphan.kill()
+        eventually(lambda: is_gone(orphan))
 
 
 def test_a_supervisor_that_is_told_to_stop_takes_the_server_along(home: Path) -> None:
