@@ -38,13 +38,17 @@ class Stage:
         gc.disable()
         try:
             with _on(self._core):
-                world = World(seed, self._files, self._line, without)
-                world.clockwork.watch = box.watch if watched else None
-                return world.live()
+                return self._live(seed, without, watched=watched)
         finally:
             gc.enable()
             gc.collect()
             gc.unfreeze()
+
+    def _live(self, seed: int, without: frozenset[str], *, watched: bool) -> Lived:
+        # No frame has the world any more as it is looked through: it would be frozen before the next, and stay.
+        world = World(seed, self._files, self._line, without)
+        world.clockwork.watch = box.watch if watched else None
+        return world.live()
 
     def __enter__(self) -> Stage:
         return self
