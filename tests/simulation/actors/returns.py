@@ -177,8 +177,9 @@ def _one(world: World, query: str) -> Any:
 class Returns:
     """The judge of releases. `asked` are keys, and names of people, each of which is good for one release.
 
-    `lost` is what was given back, and the table has as ours: by hand, and nobody has said so yet; or by a database that
-    went back to before. `handed` are the numbers that a person ever gave back, or said to be, whoever had taken them.
+    `lost` is what was given back, and the table has as ours: by hand, and nobody has said so yet; by a database that
+    went back to before; or by a call that a restore met under way, until somebody noticed. `handed` are the numbers
+    that a person ever gave back, or said to be, whoever had taken them.
     """
 
     def __init__(self, world: World, possible: bool) -> None:
@@ -193,6 +194,8 @@ class Returns:
         self.handed: set[str] = set()
         self._ever: set[tuple[str, str]] = set()
         self._going: set[tuple[str, str]] = set()
+        self._noticed: set[str] = set()
+        self._unnoticed: set[tuple[str, str]] = set()
 
     def person(self) -> str:
         """A name that nobody had."""
@@ -231,6 +234,15 @@ class Returns:
             raise Broken(f"{number} at {one[0]} is given back, and somebody asked for it since")
         if taker := rows[0]["taker"]:
             raise Broken(f"{number} at {one[0]} is given back, and {taker} has taken it")
+        if self._is_noticed(rows[0]["provider"]):
+            self._unnoticed.discard(one)
+        else:
+            self._unnoticed.add(one)
+
+    def _is_noticed(self, alias: str) -> bool:
+        """Whether the last restore was noticed, and the account has gone on since."""
+        went_back = self._world.weather.went_back
+        return not went_back or (alias in self._noticed and not self._world.judge.all(_BEHIND, alias))
 
     def by_hand(self, one: tuple[str, str]) -> None:
         """A person has given it back."""
@@ -239,9 +251,13 @@ class Returns:
         self.lost.add(one)
         self.handed.add(one[1])
 
-    def left_behind(self, one: tuple[str, str]) -> bool:
-        """Whether it is kept since its account was left, though a call gave it back: nobody looks there any more."""
-        rows = self._world.judge.all(_LEFT, one[1]) if one in self._ever else ()
+    def kept_unseen(self, one: tuple[str, str]) -> bool:
+        """Whether it is kept though a call gave it back: since its account was left, where nobody looks any more, or
+        since a restore was noticed that was not before the call.
+        """
+        why = {LEFT[1]} if one in self._ever else set()
+        why |= {WENT_BACK[1]} if one in self._unnoticed else set()
+        rows = [row for code in sorted(why) for row in self._world.judge.all(_KEPT, one[1], code)]
         found = any(desk(kind_of(alias), account) == one[0] for alias, account in rows)
         self.lost |= {one} if found else set()
         return found
@@ -254,12 +270,15 @@ class Returns:
     def restored(self) -> None:
         """A database that went back has as ours what was given back since, or comes to think so."""
         self.lost |= self._ever
+        self._noticed.clear()
 
     def after_commit(self, standing: dict[tuple[str, str], str]) -> None:
         """Raises Broken where a release was asked for by nobody, or one request gives back two numbers."""
         if not self.on:
             return
         self.lost = {one for one in self.lost & standing.keys() if not self._world.judge.charged[one]}
+        if self._world.weather.went_back:
+            self._noticed |= {alias for (alias,) in self._world.judge.all(_ALL_BEHIND)}
         known = dict[str, str]()
         for release, by, key in self._world.judge.all(_ASKED):
             who = by if by != giving_back.BY_MESSAGE else key
@@ -300,8 +319,10 @@ _ACCEPTED = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purc
     WHERE r.status = 'open' AND r.error_code = 'accepted' ORDER BY p.id"""
 _UNREAD = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purchase_id
     WHERE r.status = 'open' AND r.error_code = 'look_failed' AND p.provider = 'vonage' ORDER BY p.id"""
-_LEFT = f"""SELECT p.provider, p.account FROM number_release r JOIN purchase p ON p.id = r.purchase_id
-    WHERE p.number = ? AND r.status = 'kept' AND r.error_code = '{LEFT[1]}'"""
+_KEPT = """SELECT p.provider, p.account FROM number_release r JOIN purchase p ON p.id = r.purchase_id
+    WHERE p.number = ? AND r.status = 'kept' AND r.error_code = ?"""
+_ALL_BEHIND = "SELECT provider FROM provider_state WHERE cause = 'database_behind'"
+_BEHIND = f"{_ALL_BEHIND} AND provider = ?"
 _OWN = (Status.PURCHASED, Status.RELEASING)
 _STUCK = "SELECT number FROM purchase WHERE status = 'releasing'"
 _ENDS = """SELECT r.id, k.idempotency_key, r.status FROM number_release r JOIN release_key k ON k.release_id = r.id

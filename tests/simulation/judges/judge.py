@@ -172,7 +172,7 @@ class Judge:
         """The status of what is alive, by account and number. Raises Broken where what is told as ours is not."""
         stands = self.stands.look()
         for kind, number in sorted(stands.purchased - self.charged.keys() - self._world.returns.lost):
-            if not (self._world.returns.left_behind((kind, number)) or self._world.paging.went((kind, number))):
+            if not (self._world.returns.kept_unseen((kind, number)) or self._world.paging.went((kind, number))):
                 raise Broken(f"{number} at {kind} is purchased, and was never charged")
         return stands.of
 

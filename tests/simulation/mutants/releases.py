@@ -18,6 +18,7 @@ from tasks.ledger.releases import asking, keys
 from tasks.ledger.rows import insert_once
 from tasks.policies.giving_back import Step
 from tasks.pools import leaving
+from tasks.restored_database import detect
 
 
 def refusal_is_gone() -> AbstractContextManager[Any]:
@@ -75,6 +76,11 @@ def taken_and_released() -> AbstractContextManager[Any]:
     return patch.object(leaving, "refuse_taken", lambda *_: None)
 
 
+def kept_after_going_on() -> AbstractContextManager[Any]:
+    """Who noticed a restore keeps what is on its way back, though its account has gone on since."""
+    return patch.object(detect, "_is_stopped", lambda *_: True)
+
+
 MUTANTS_OF_RELEASES = (
     refusal_is_gone,
     lost_release_is_kept,
@@ -82,4 +88,5 @@ MUTANTS_OF_RELEASES = (
     gone_is_adopted,
     released_each_time,
     taken_and_released,
+    kept_after_going_on,
 )
