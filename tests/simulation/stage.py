@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tasks.lifecycle import claim, record
+from tasks.pools.requests import take_and_return
 from tests.servers import RedisServer
 from tests.servers.postgres import find_package
 from tests.simulation.scheduler import box
@@ -15,6 +17,9 @@ from tests.simulation.servers.store import Line
 from tests.simulation.servers.tables import Files
 from tests.simulation.world import Lived, World
 from workers.processes.embedded_redis import find_server
+
+MADE_ONCE = (claim._claiming, claim._marking, record._recording, take_and_return._together)
+"""What a process keeps by its clock, or its servers: each world has new ones."""
 
 
 class Stage:
@@ -40,6 +45,8 @@ class Stage:
             with _on(self._core):
                 return self._live(seed, without, watched=watched)
         finally:
+            for made_once in MADE_ONCE:
+                made_once.cache_clear()
             gc.enable()
             gc.collect()
             gc.unfreeze()
