@@ -234,15 +234,18 @@ class Returns:
             raise Broken(f"{number} at {one[0]} is given back, and somebody asked for it since")
         if taker := rows[0]["taker"]:
             raise Broken(f"{number} at {one[0]} is given back, and {taker} has taken it")
-        if self._is_noticed(rows[0]["provider"]):
-            self._unnoticed.discard(one)
-        else:
-            self._unnoticed.add(one)
+        self._note_unnoticed(one, rows[0]["account"])
 
-    def _is_noticed(self, alias: str) -> bool:
-        """Whether the last restore was noticed, and the account has gone on since."""
-        went_back = self._world.weather.went_back
-        return not went_back or (alias in self._noticed and not self._world.judge.all(_BEHIND, alias))
+    def _note_unnoticed(self, one: tuple[str, str], account: str) -> None:
+        """Whether it goes before a restore was noticed, or before its account has gone on since."""
+        if self._world.weather.went_back and (account not in self._noticed or account in self._behind()):
+            self._unnoticed.add(one)
+        else:
+            self._unnoticed.discard(one)
+
+    def _behind(self) -> set[str]:
+        """The accounts that the database is behind for, as somebody has noticed."""
+        return {account for (account,) in self._world.judge.all(_BEHIND)}
 
     def by_hand(self, one: tuple[str, str]) -> None:
         """A person has given it back."""
@@ -278,7 +281,7 @@ class Returns:
             return
         self.lost = {one for one in self.lost & standing.keys() if not self._world.judge.charged[one]}
         if self._world.weather.went_back:
-            self._noticed |= {alias for (alias,) in self._world.judge.all(_ALL_BEHIND)}
+            self._noticed |= self._behind()
         known = dict[str, str]()
         for release, by, key in self._world.judge.all(_ASKED):
             who = by if by != giving_back.BY_MESSAGE else key
@@ -321,8 +324,7 @@ _UNREAD = """SELECT p.* FROM number_release r JOIN purchase p ON p.id = r.purcha
     WHERE r.status = 'open' AND r.error_code = 'look_failed' AND p.provider = 'vonage' ORDER BY p.id"""
 _KEPT = """SELECT p.provider, p.account FROM number_release r JOIN purchase p ON p.id = r.purchase_id
     WHERE p.number = ? AND r.status = 'kept' AND r.error_code = ?"""
-_ALL_BEHIND = "SELECT provider FROM provider_state WHERE cause = 'database_behind'"
-_BEHIND = f"{_ALL_BEHIND} AND provider = ?"
+_BEHIND = "SELECT account FROM provider_state WHERE cause = 'database_behind'"
 _OWN = (Status.PURCHASED, Status.RELEASING)
 _STUCK = "SELECT number FROM purchase WHERE status = 'releasing'"
 _ENDS = """SELECT r.id, k.idempotency_key, r.status FROM number_release r JOIN release_key k ON k.release_id = r.id

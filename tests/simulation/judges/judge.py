@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from tests.simulation.requests import Request
     from tests.simulation.world import World
 
-BEHIND = "SELECT 1 FROM provider_state WHERE provider = ? AND cause = 'database_behind'"
+BEHIND = """SELECT 1 FROM provider_state one
+    JOIN provider_state its ON its.provider = one.provider OR its.account = one.account
+    WHERE one.provider = ? AND its.cause = 'database_behind'"""
+"""Whether an alias stands still: its account's pause may be under another name, which the file may have no more."""
 NOTHING = "nothing"
 """The status of who has no purchase in hand."""
 TERMINAL = (Status.PURCHASED, Status.FAILED, Status.CANCELLED, Status.RELEASED)
