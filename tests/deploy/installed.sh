@@ -14,18 +14,29 @@ wheel=$(echo "$work"/dialstock-*.whl)
 # hashes would make pip refuse a file of our own
 sed -n 's/^\([a-z][^ ]*==[^ ]*\).*/\1/p' "$lock" >"$work/versions"
 
+# each waits for the index and for its demo's sandboxes for most of its time: both at once
 try() {
+  "$python" -m venv "$work/$1"
+  "by_$1" "$work/$1/bin/python" -m pip install -qq
   echo "installed by $1: importing every module, and the demo"
   "$work/$1/bin/python" -I "$here/import_all.py"
-  (cd "$work" && env -u PYTHONPATH PATH="$work/$1/bin:$PATH" "$work/$1/bin/dialstock" demo >"$work/$1.log" 2>&1) ||
+  mkdir "$work/$1.demo" && cd "$work/$1.demo"
+  env -u PYTHONPATH PATH="$work/$1/bin:$PATH" "$work/$1/bin/dialstock" demo >"$work/$1.log" 2>&1 ||
     { tail -n 50 "$work/$1.log" >&2; return 1; }
 }
 
-"$python" -m venv "$work/lock"
-"$work/lock/bin/python" -m pip install -qq --require-hashes -r "$lock"
-"$work/lock/bin/python" -m pip install -qq --no-deps --no-index "$wheel"
-try lock
+by_lock() {
+  "$@" --require-hashes -r "$lock"
+  "$@" --no-deps --no-index "$wheel"
+}
 
-"$python" -m venv "$work/wheel"
-"$work/wheel/bin/python" -m pip install -qq --constraint "$work/versions" "$wheel"
-try wheel
+by_wheel() {
+  "$@" --constraint "$work/versions" "$wheel"
+}
+
+try lock &
+first=$!
+try wheel &
+second=$!
+wait "$first" || { wait "$second" || true; exit 1; }
+wait "$second"
