@@ -142,7 +142,7 @@ IDLE = 0.02
 
 POINTS = ("accepted", "released", "taken", "reserved", "claimed", "sending", "answered", "recorded", "published")
 POINTS += ("release_taken", "release_claimed", "release_answered", "release_recorded")
-POINTS += ("leased", "searched", "ordering")
+POINTS += ("leased", "searched", "ordering", "reserving", "unneeded")
 IN_HAND = ("bytes", "connects", "redis reserve", "redis mark")
 """Boundaries at which something is in hand; so are POINTS, and the end of each transaction that writes."""
 
@@ -192,6 +192,12 @@ class Faults:
         self._remembers = self._rng.random() < 0.7
         self._answers = self._rng.choice(ANSWERS)
         self._delivered = self._rng.choice(DELIVERED)
+
+    @property
+    def drawn(self) -> frozenset[str]:
+        """The faults that may be met in this world, the sandbox's among them."""
+        own = {name for name in RATES if self.rates[name] and name not in self._world.without}
+        return frozenset(own | {f"provider {name}" for name, rate in self.provider.items() if rate})
 
     def happens(self, name: str, share: float = 1.0, about: Sequence[str] | None = None) -> bool:
         """Whether the fault is met now; *about* are the purchases it hits, where not those in hand."""

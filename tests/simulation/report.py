@@ -21,6 +21,9 @@ from tests.simulation.world import Lived
 TAIL = 40
 """The last steps that a story tells whatever they are about."""
 
+SURELY = 50
+"""Worlds that drew a fault: in fewer it may be missed by chance."""
+
 FRAMES = 8
 """Lines of a traceback that a story ends with."""
 
@@ -78,7 +81,7 @@ def _end(lived: Lived) -> str:
 
 @dataclass
 class Report:
-    """What a search met. `found` are the seeds that broke a promise."""
+    """What a search met. `drawn` is how many worlds might have met a fault, `found` the seeds that broke a promise."""
 
     worlds: int = 0
     steps: int = 0
@@ -88,6 +91,7 @@ class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     states: Counter[tuple[str, str]] = field(default_factory=Counter)
+    drawn: Counter[str] = field(default_factory=Counter)
     found: dict[int, str] = field(default_factory=dict)
 
     def add(self, lived: Lived) -> None:
@@ -100,6 +104,7 @@ class Report:
         self.statuses += lived.statuses
         self.faults += lived.faults
         self.states += lived.states
+        self.drawn.update(lived.drawn)
         if lived.broken is not None:
             self.found[lived.seed] = f"{type(lived.broken).__name__}: {lived.broken}"
 
@@ -118,10 +123,19 @@ class Report:
             "ended " + ", ".join(f"{count:,} {status}" for status, count in sorted(self.statuses.items())),
             "faults met, and the status of what the actor had in hand (. is a hole):",
             *self._table(),
+            *self._never_met(),
             f"broken: {len(self.found)}",
             *(f"  SEED={seed}: {what}" for seed, what in self.found.items()),
         ]
         return "\n".join(lines)
+
+    def _never_met(self) -> list[str]:
+        """Faults that had a rate above 0 in some world, and happened in none: what they go by may be gone."""
+        missed = {name: worlds for name, worlds in sorted(self.drawn.items()) if not self.faults[name]}
+        surely = [f"{name} ({worlds:,} worlds)" for name, worlds in missed.items() if worlds >= SURELY]
+        perhaps = [f"{name} ({worlds})" for name, worlds in missed.items() if worlds < SURELY]
+        lines = [f"NEVER MET, in so many worlds that drew them: {', '.join(surely)}"] if surely else []
+        return lines + ([f"not met, as may be in so few: {', '.join(perhaps)}"] if perhaps else [])
 
     def _table(self) -> list[str]:
         known = [*RATES, WAITS, DEADLOCK, *(f"alias {how}" for how in HOWS)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,12 @@ import pytest
 import tasks.policies.backoff
 from schemas.status import Status
 from tests.simulation.another_process import trace_of
+from tests.simulation.faults import RATES
 from tests.simulation.mutants import purchases
 from tests.simulation.mutants.every import MUTANTS
 from tests.simulation.mutants.fixed_seeds import FINDS
 from tests.simulation.mutants.hunting import hunt
-from tests.simulation.report import Report, parting, story
+from tests.simulation.report import SURELY, Report, parting, story
 from tests.simulation.scheduler.clockwork import Broken, Escaped
 from tests.simulation.servers.postgres import Cluster
 from tests.simulation.shrink import kind_of, shrink
@@ -137,6 +140,17 @@ def test_what_is_left_out_is_not_met(stage: Stage) -> None:
     assert lived.broken is None
     assert not lived.faults.keys() & without
     assert not any(who in line for line in lived.trace for who in ("on call", "worker 2", "key-1:"))
+
+
+def test_a_fault_that_many_worlds_drew_and_none_met_is_told(stage: Stage) -> None:
+    lived = stage.live(5)
+    met = {name for name in lived.faults if name in RATES or name.startswith("provider ")}
+    assert met
+    assert met <= lived.drawn
+    report = Report()
+    for _ in range(SURELY):
+        report.add(replace(lived, faults=lived.faults - Counter({"message doubled": lived.faults["message doubled"]})))
+    assert f"message doubled ({SURELY} worlds)" in report.text(1.0).partition("NEVER MET")[2]
 
 
 def test_reports_of_several_processes_are_one(stage: Stage) -> None:

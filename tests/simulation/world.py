@@ -75,7 +75,8 @@ SETTLED_WITHIN = 300.0
 class Lived:
     """What came of a world: `broken` is None where every promise held.
 
-    `faults` is how often each was met, and `states` by the status of what it hit; `keys` are the requests'.
+    `faults` is how often each was met, and `states` by the status of what it hit; `drawn` are those that had a rate
+    above 0; `keys` are the requests'.
     """
 
     seed: int
@@ -87,6 +88,7 @@ class Lived:
     statuses: Counter[str]
     faults: Counter[str]
     states: Counter[tuple[str, str]]
+    drawn: frozenset[str]
     told: Sequence[tuple[int, str, str]]
     without: frozenset[str]
     keys: tuple[str, ...]
@@ -257,6 +259,7 @@ class World:
             statuses=Counter({row["status"]: row["n"] for row in rows}),
             faults=self.faults.counts + self.files.met,
             states=self.faults.states,
+            drawn=self.faults.drawn,
             without=self.without,
             keys=tuple(request.key for request in self.requests),
             told=self.clockwork.trace,

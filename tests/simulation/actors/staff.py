@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 THREADS = 2
 TIMERS = ("release", "sweep", "history", "give-back", "relay")
+FOR_WISHES = ("wishes", "reservations")
 AGAIN = 0.5
 """Seconds between two looks after who died, and after a start that failed."""
 BEGINS = 0.25
@@ -134,7 +135,7 @@ def worker(world: World) -> None:
 def _is_needed(world: World, timer: str) -> bool:
     if timer == "pools":
         return world.stocks.pool is not None
-    if timer == "wishes":
+    if timer in FOR_WISHES:
         return bool(world.wishes.orders)
     return timer in TIMERS or (timer == "clock" and world.faults.rates["database's clock is set"] > 0)
 

@@ -27,6 +27,8 @@ SHARE = 0.4
 """The share of worlds with orders by criteria, where a provider can be searched."""
 FOR_SALE = (12, 40, 40)
 """Numbers that there are at each provider."""
+RESERVED = 0.5
+"""The share of worlds with such orders whose numbers are reserved first, where their provider does so."""
 SOLD = "sold to somebody else"
 PREFIX = "415"
 
@@ -71,10 +73,11 @@ class Wishes:
         self._stock()
         for kind, numbers in self._for_sale.items():
             world.network.gateways.had_for_sale(kind, numbers)
+        reserved = {"reserve": True} if world.chance("reserving").random() < RESERVED else {}
         for number in range(rng.choice((1, 2, 4))):
             some, count = rng.sample(searched, rng.randint(1, len(searched))), rng.choice((1, 2, 4, 6))
             fields = {"count": count, "providers": some, "prefix": PREFIX, "at_least": rng.choice((1, 1, count))}
-            self.orders.append(ByCriteria(f"wish-{number}", fields))
+            self.orders.append(ByCriteria(f"wish-{number}", {**fields, **reserved}))
         self.orders = [one for one in self.orders if one.key not in world.without]
 
     def sell(self, hit: list[str]) -> None:

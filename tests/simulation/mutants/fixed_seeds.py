@@ -51,8 +51,8 @@ FINDS: dict[int, tuple[str, ...]] = {
         "restored_and_bought",
         "released_each_time",
     ),
-    18: ("short_at_once",),
     26: ("one_look",),
-    27: ("lost_release_is_kept",),
+    28: ("lost_release_is_kept",),
+    34: ("short_at_once",),
 }
 """Seeds, and the mutants of `every.py` that each finds. What draws otherwise makes other worlds of them."""

@@ -12,7 +12,7 @@ import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -366,6 +366,17 @@ def _name_of(frame: FrameType) -> tuple[str, bool]:
         return "", False
     domain = module.startswith("tasks.") and module not in ("tasks.transactions", "tasks.outages.database_away")
     return f"{module.removeprefix('tasks.') if domain else module}.{frame.f_code.co_name}", domain
+
+
+def called(function: Callable[..., Any], within: str = "") -> str:
+    """What `_who` calls *function* of tasks/, or the one that it defines *within*. Raises LookupError for none.
+
+    So what goes by a function's name ends at its import where that one is renamed.
+    """
+    code = function.__code__
+    if within and within not in {one.co_name for one in code.co_consts if isinstance(one, CodeType)}:
+        raise LookupError(f"{function.__qualname__} defines no {within}")
+    return f"{function.__module__.removeprefix('tasks.')}.{within or code.co_name}"
 
 
 _NAMES: dict[CodeType, tuple[str, bool]] = {}

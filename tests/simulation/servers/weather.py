@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING
 from redis.exceptions import ReadOnlyError
 from sqlalchemy.exc import OperationalError
 
+from tasks.ledger.audit import differences
+from tasks.lifecycle import claim
+from tasks.releases import stopped_releases
+from tasks.restored_database import go_on
 from tests.simulation.actors.staff import CLOCK_IS_OFF
 from tests.simulation.scheduler.clockwork import MICRO
-from tests.simulation.servers.tables import away
+from tests.simulation.servers.tables import away, called
 
 if TYPE_CHECKING:
     from tests.simulation.servers.broker import Sent
@@ -25,11 +29,11 @@ LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
-CLAIM = "lifecycle.claim.claimed"
-KEEPS = "releases.stopped_releases.keep_all"
+CLAIM = called(claim.claim, "claimed")
+KEEPS = called(stopped_releases.keep_all)
 """Where an audit has looked at all, and keeps what is on its way back."""
 ANOTHER = "another audits meanwhile"
-COMPARES, GOES_ON = "ledger.audit.differences.alive", "restored_database.go_on.take_in"
+COMPARES, GOES_ON = called(differences.alive), called(go_on.take_in)
 """Where an audit has not taken in yet what is ours, and where it lets the account go on for that."""
 LOOKS, APART = 100, 0.25
 """How often, and after how many seconds each, it is looked whether another audit has let its account go on."""
