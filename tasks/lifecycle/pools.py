@@ -42,6 +42,6 @@ def within(
 
 
 def _is_spent(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
-    if not pool_limits.left(conn, limit, now):
+    if pool_limits.left(conn, limit, now) <= 0:
         return True
     return limit.spend is not None and not purse(conn, limit.pool, limit.spend, now, waiting=False).left

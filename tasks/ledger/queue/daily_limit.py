@@ -30,7 +30,9 @@ CHARGED = or_(_AT.status.in_(_SURELY), and_(_AT.status == Status.QUEUED, _AT.dou
 def left_today(
     conn: Connection, account: Account, names: Collection[str], limit: int, now: datetime, *, far: int
 ) -> int:
-    """What is left of the daily *limit*: as it was counted last where that is at least *far*, or nothing.
+    """What is left of the daily *limit*, below 0 where more may have been charged: evidence comes whatever is left.
+
+    It is as it was counted last where that is at least *far*, or nothing.
 
     *names* are all of the account's, also those that the file has no more: renamed, it is the same account.
     """
@@ -74,6 +76,7 @@ def _names_of(conn: Connection, account: str) -> set[str]:
 
 
 def _bought_today(conn: Connection, where: ColumnElement[bool], limit: int, now: datetime) -> int:
-    """Purchases of the last 24 hours that were or may have been charged, counted up to *limit*."""
-    inner = select(PURCHASE.c.id).where(where, PURCHASE.c.call_deadline > now - DAY, CHARGED).limit(limit).subquery()
+    """Purchases of the last 24 hours that were or may have been charged, counted up to one more than *limit*."""
+    its = (where, PURCHASE.c.call_deadline > now - DAY, CHARGED)
+    inner = select(PURCHASE.c.id).where(*its).limit(limit + 1).subquery()
     return int(conn.execute(select(func.count()).select_from(inner)).scalar_one())

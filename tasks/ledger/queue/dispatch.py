@@ -164,7 +164,8 @@ def room(
         since = policy.in_flight + 2 * soon * policy.max_batch
         left = left_today(conn, account, standing.names, policy.daily_limit, now, far=free + under_way + since)
         if left <= under_way:
-            return Room(free=0, again=free, why=DAILY_LIMIT)
+            # What is counted is called for again, but where more may have been bought than the limit allows.
+            return Room(free=0, again=0 if left < under_way else free, why=DAILY_LIMIT)
         free = min(free, left - under_way)
     day = day_spend(conn, account, standing.names, policy, now)
     if day is not None and not day.left:

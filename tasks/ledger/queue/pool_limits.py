@@ -55,15 +55,15 @@ def limits_of(conn: Connection, order_ids: Sequence[str | None], limits: Mapping
 
 
 def left(conn: Connection, limit: PoolLimit, now: datetime) -> int:
-    """How many more of the pool's purchases may be released now, whatever they cost.
+    """How many more of the pool's purchases may be released now, whatever they cost; below 0 where more may be bought.
 
     What waits with a doubt behind it, and was called for within the window, is counted: its next release takes nothing
-    from this.
+    from this, and below 0 it has none.
     """
     if limit.daily is None:
         return UNBOUND
     counts = (*_bought(limit.pool, now), _count(limit.pool, *DOUBTFUL_AGAIN, called_within(now)))
-    return max(0, limit.daily - _sum(conn, counts))
+    return limit.daily - _sum(conn, counts)
 
 
 def lock_left(conn: Connection, limit: PoolLimit, now: datetime) -> int:

@@ -181,6 +181,8 @@ def _release_of_pool(
         return _release_of_lane(conn, every, count, values, day=day)
     rows: list[Row] = []
     most, spend = lock_left(conn, limit, values["now"]), limit.spend
+    if most < 0:
+        return []
     if most < count or spend is not None:
         rows = _released(conn, every.counted, count, values)
         count = min(count - len(rows), most)

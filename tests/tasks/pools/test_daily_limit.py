@@ -159,6 +159,21 @@ def test_what_the_limit_counts_already_is_called_for_again_within_it(make: Make)
     assert world.supply().available == 2
 
 
+def test_what_is_counted_waits_where_more_may_be_bought_than_the_limit_allows(make: Make) -> None:
+    world = make(daily_limit=4, low=4, target=4)
+    charged = record(world)
+    world.run()
+    world.lead(Status.HELD, 2, doubt=True)
+    world.lead(Status.PURCHASED, 2)
+    world.configure(daily_limit=3)
+    say(world, Verdict.RETRY)
+    buy(world)
+    assert (charged, world.count(Status.QUEUED)) == ([], 2)
+    world.clock.advance(24 * HOUR + 360)
+    buy(world)
+    assert (len(charged), world.count(Status.QUEUED)) == (2, 0)
+
+
 def test_what_waits_with_a_doubt_counts_for_a_day_after_its_call(make: Make) -> None:
     world = make(low=4, target=4)
     world.run()

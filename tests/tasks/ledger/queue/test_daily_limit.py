@@ -109,6 +109,26 @@ def test_a_doubt_of_another_day_keeps_to_the_daily_limit(make: Make) -> None:
     assert len(world.provider.charged) == 1
 
 
+def test_what_is_counted_waits_where_more_may_be_charged_than_the_daily_limit_allows(make: Make) -> None:
+    world = make(daily_limit=2)
+    bought, doubtful = world.queued(), world.queued(number(8))
+    with world.write() as conn:
+        called = {"call_deadline": world.clock.moment}
+        for row, values in ((bought, {"status": Status.PURCHASED}), (doubtful, {"doubt": True})):
+            conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**called, **values))
+    assert world.release() == 1
+    again = {"status": Status.QUEUED, "due_at": world.clock.moment}
+    # As a restored database's audit takes in what was bought since.
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == doubtful["id"]).values(again))
+        more = {**bought, "id": "00000000-0000-0000-0000-000000000009", "number": number(9), **called}
+        conn.execute(insert(PURCHASE).values({**more, "status": Status.PURCHASED, "idempotency_key": "more"}))
+    world.clock.advance(2)
+    assert world.release() == 0
+    world.clock.advance(24 * 3600)
+    assert world.release() == 1
+
+
 def test_a_daily_limit_counts_by_the_last_call_and_not_by_the_first(make: Make) -> None:
     world = make(daily_limit=1)
     row = world.queued()
