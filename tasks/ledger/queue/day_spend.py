@@ -25,9 +25,13 @@ from tasks.policies.accounts import Account
 
 @dataclass
 class DaySpend(Bound):
-    """What an account may spend now; `unknown` of what counts have a price in another currency."""
+    """What an account may spend now; `unknown` of what counts have a price in another currency.
+
+    `overdrawn` tells that what counts costs more than the bound.
+    """
 
     unknown: int = 0
+    overdrawn: bool = False
 
     def __str__(self) -> str:
         """'1.50 USD of 200.00 USD is left in 24 h'."""
@@ -57,6 +61,7 @@ def day_spend(
     ):
         day.left -= spent
         day.unknown += unknown
+    day.overdrawn = day.left < 0
     day.left = Decimal(0) if day.unknown else max(Decimal(0), day.left)
     return day
 

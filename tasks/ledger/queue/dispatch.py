@@ -159,17 +159,18 @@ def room(
     free = min(policy.in_flight - under_way, soon - released)
     if free <= 0:
         return Room(free=0, why="in flight")
+    day = day_spend(conn, account, standing.names, policy, now)
+    # What is counted is called for again, but where more may have been bought than a limit allows.
+    again = 0 if day is not None and day.overdrawn else free
     if policy.daily_limit:
         # What may be bought while a count is remembered: what was in flight, and what the pace lets through.
         since = policy.in_flight + 2 * soon * policy.max_batch
         left = left_today(conn, account, standing.names, policy.daily_limit, now, far=free + under_way + since)
         if left <= under_way:
-            # What is counted is called for again, but where more may have been bought than the limit allows.
-            return Room(free=0, again=0 if left < under_way else free, why=DAILY_LIMIT)
+            return Room(free=0, again=0 if left < under_way else again, why=DAILY_LIMIT)
         free = min(free, left - under_way)
-    day = day_spend(conn, account, standing.names, policy, now)
     if day is not None and not day.left:
-        return Room(free=0, again=free, why=MAX_SPEND, day=day)
+        return Room(free=0, again=again, why=MAX_SPEND, day=day)
     return Room(free=1, why="probe", day=day) if standing.paused else Room(free=free, day=day)
 
 

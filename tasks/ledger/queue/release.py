@@ -121,7 +121,8 @@ def release(
             continue
         here = {**values, "lane": lane}
         if counted:
-            found = _release_counted(conn, lane, share, here, full=full, limited=lane in limited)
+            own = left(conn, lane, wanted=0, full=full) if lane in limited else None
+            found = _release_counted(conn, lane, limits.get(lane), share, here, own=own)
         elif lane in limited:
             found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full, purses=purses)
         else:
@@ -134,12 +135,19 @@ def release(
 
 
 def _release_counted(
-    conn: Connection, lane: str | None, count: int, values: Row, *, full: FullOrders | None, limited: bool
+    conn: Connection, lane: str | None, limit: PoolLimit | None, count: int, values: Row, *, own: int | None
 ) -> list[Row]:
-    """Release what a day's limits count already, but where the order may have bought more than its own allows."""
-    if limited and (left(conn, lane, wanted=0, full=full) or 0) < 0:
+    """Release what a day's limits count already, but where more may have been bought than the lane's *own* allow."""
+    if (own is not None and own < 0) or (limit is not None and _is_passed(conn, limit, values["now"])):
         return []
     return _released(conn, (_SINGLES if lane is None else _ORDER).counted, count, values)
+
+
+def _is_passed(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
+    """Whether a pool may have bought more than its own limits allow."""
+    if lock_left(conn, limit, now) < 0:
+        return True
+    return limit.spend is not None and purse(conn, limit.pool, limit.spend, now, waiting=False).overdrawn
 
 
 def _release_of_order(
@@ -179,19 +187,17 @@ def _release_of_pool(
     every = _SINGLES if lane is None else _ORDER
     if limit is None:
         return _release_of_lane(conn, every, count, values, day=day)
-    rows: list[Row] = []
-    most, spend = lock_left(conn, limit, values["now"]), limit.spend
-    if most < 0:
+    now, rows = values["now"], list[Row]()
+    most, spend = lock_left(conn, limit, now), limit.spend
+    its = None if spend is None else purse(conn, limit.pool, spend, now, waiting=False)
+    if most < 0 or (its is not None and its.overdrawn):
         return []
-    if most < count or spend is not None:
+    if most < count or its is not None:
         rows = _released(conn, every.counted, count, values)
         count = min(count - len(rows), most)
-    if spend is None:
+    if spend is None or its is None:
         return rows + _release_of_lane(conn, every, count, values, day=day)
-    if count <= 0:
-        return rows
-    its = Bound(spend, purse(conn, limit.pool, spend, values["now"], waiting=False).left)
-    return rows + _released_within(conn, every, [its], count, values, day=day)
+    return rows + _released_within(conn, every, [Bound(spend, its.left)], count, values, day=day)
 
 
 def _release_of_lane(conn: Connection, lane: _Lane, count: int, values: Row, *, day: Bound | None) -> list[Row]:

@@ -93,6 +93,22 @@ def test_what_waits_is_held_back_by_it_and_bought_later(old: Supplied) -> None:
     assert (len(charged), old.count(Status.QUEUED)) == (4, 0)
 
 
+def test_what_is_counted_waits_where_more_may_be_spent_than_it_allows(make: Make) -> None:
+    world = make(max_spend="8.00 USD", low=4, target=4, providers=["first"])
+    offer(world, *[at("1", "1")] * 4)
+    charged = record(world)
+    world.run()
+    world.lead(Status.HELD, 2, doubt=True)
+    world.lead(Status.PURCHASED, 2)
+    world.configure(max_spend="7.00 USD")
+    say(world, Verdict.RETRY)
+    buy(world)
+    assert (charged, world.count(Status.QUEUED)) == ([], 2)
+    world.clock.advance(24 * HOUR + 360)
+    buy(world)
+    assert (len(charged), world.count(Status.QUEUED)) == (2, 0)
+
+
 def test_nothing_is_bought_while_what_was_is_not_known(old: Supplied) -> None:
     charged = record(old)
     priced(old, setup_price=None)

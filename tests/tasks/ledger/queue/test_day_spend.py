@@ -193,6 +193,24 @@ def test_what_a_person_has_bought_again_on_another_day_counts_then(make: Make) -
     assert len(world.provider.charged) == 3
 
 
+@pytest.mark.parametrize("more", [{}, {"daily_limit": 4}])
+def test_what_is_counted_waits_where_more_may_be_spent_than_the_day_allows(make: Make, more: dict[str, int]) -> None:
+    world = make(**SPENDS, **more)
+    many(world, 4)
+    cost_of(world)
+    called = {"call_deadline": world.clock.moment}
+    with world.write() as conn:
+        ids = [row["id"] for row in conn.execute(select(PURCHASE).order_by(PURCHASE.c.number)).mappings()]
+        conn.execute(update(PURCHASE).values(status=Status.PURCHASED, **called))
+        doubtful = {"status": Status.QUEUED, "doubt": True}
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == ids[0]).values(doubtful))
+    play(world)
+    assert world.provider.charged == []
+    world.clock.advance(NEXT_DAY)
+    play(world)
+    assert len(world.provider.charged) == 1
+
+
 def test_a_probe_keeps_to_it(make: Make) -> None:
     world = make(**SPENDS)
     many(world, 3)
