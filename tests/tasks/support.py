@@ -329,8 +329,7 @@ def make_world(database: SqlDatabase, redis: Any = None, *, lookup: str = "by_nu
         alias: Binding(alias=alias, kind="fluents", account=ACCOUNT, policy=rules, adapter=provider)
         for alias in ("acme", "twin")
     }
-    sent: list[Message] = []
-    points: dict[str, Callable[[], None]] = {}
+    sent, points = list[Message](), dict[str, Callable[[], None]]()
 
     def send(messages: Iterable[Message]) -> None:
         world.sent.extend(messages)

@@ -109,24 +109,23 @@ def release(
     """Release at most *count* due purchases, shared evenly between *lanes*; what a lane leaves goes to the others.
 
     Untaken after *take_within* seconds they are due again. *counted* releases only what a day's limits count already.
-    *limits* are the pools', *limited* what `lock_limited` says of these orders, *day* what the account may spend;
-    *full* are orders that were found to be at their limit. Returns rows of id, number, revision, attempts and doubt.
+    *limits* are the pools', *limited* is what `lock_limited` says, *day* what the account may spend, and *full* are
+    orders that were found at their limit. Returns rows of id, number, revision, attempts and doubt.
     """
     rows, empty, purses = list[Row](), set[str | None](), dict[str, Bound]()
-    values = {"of": provider, "owner": account, "now": now, "since": now - DAY}
-    values["until"] = now + timedelta(seconds=take_within)
+    base = {"of": provider, "owner": account, "now": now, "since": now - DAY, "until": now + timedelta(0, take_within)}
     for index, lane in enumerate([*lanes, *lanes]):
         share = -(-(count - len(rows)) // max(1, len(lanes) - index))
         if not share or lane in empty:
             continue
-        here = {**values, "lane": lane}
+        here, limit = {**base, "lane": lane}, limits.get(lane)
         if counted:
             own = left(conn, lane, wanted=0, full=full) if lane in limited else None
-            found = _release_counted(conn, lane, limits.get(lane), share, here, own=own)
+            found = _release_counted(conn, lane, limit, share, here, own=own)
         elif lane in limited:
             found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full, purses=purses)
         else:
-            found = _release_of_pool(conn, lane, limits.get(lane), share, here, day=day)
+            found = _release_of_pool(conn, lane, limit, share, here, day=day)
         rows += found
         # Within a limit on spending, more may be found among more.
         if len(found) < share and lane not in limited and lane not in limits and day is None:
