@@ -66,7 +66,10 @@ def released_since(conn: Connection, row: Row, since: datetime) -> bool:
 
 
 def by_key(conn: Connection, key: str | None, fingerprint: str | None) -> Asked | None:
-    """The release that a key was answered with, whatever became of it. Raises RequestError (key_conflict)."""
+    """The release that a key was answered with, whatever became of it; its purchase is locked.
+
+    Read without, an event that tells of it could come after later ones. Raises RequestError (key_conflict).
+    """
     if key is None:
         return None
     asked = keys.answered(conn, key)
@@ -76,8 +79,8 @@ def by_key(conn: Connection, key: str | None, fingerprint: str | None) -> Asked 
         message = f"idempotency_key: {key!r} came before with another release: send a new key for a new request"
         raise RequestError(message, "key_conflict")
     found = conn.execute(select(RELEASE).where(RELEASE.c.id == asked["release_id"])).mappings().one()
-    purchase = conn.execute(select(PURCHASE).where(PURCHASE.c.id == found["purchase_id"])).mappings().one()
-    return Asked(release=dict(found), purchase=dict(purchase), repeat=True)
+    [purchase] = locked(conn, [found["purchase_id"]])
+    return Asked(release=dict(found), purchase=purchase, repeat=True)
 
 
 def open_release(conn: Connection, purchase_id: str) -> Row | None:

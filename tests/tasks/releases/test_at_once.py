@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
+from sqlalchemy import select, update
 
+from schemas.events import EventType
 from schemas.requests import RequestError
 from schemas.status import Status
-from tasks.ledger.rows import Row
+from schemas.tables.purchases import EVENT, PURCHASE
+from tasks.ledger.rows import Row, lock
 from tasks.releases import giving_back
 from tests.tasks.releasing import Returns
 from tests.tasks.support import NUMBER, number
@@ -40,6 +43,22 @@ def test_a_message_that_two_workers_have_is_one_release(returns: Returns) -> Non
         found = list(pool.map(send, range(4)))
     assert len({one["id"] for one in found}) == 1
     assert len(returns.releases()) == 1
+
+
+def test_a_message_that_comes_again_is_answered_after_what_its_number_comes_to_meanwhile(returns: Returns) -> None:
+    row, wanted = returns.bought(), {"number": NUMBER, "provider": "acme"}
+    giving_back.release_number(returns.runtime, wanted, "m")
+    with ThreadPoolExecutor(1) as pool:
+        with returns.world.write() as conn:
+            standing = lock(conn, row["id"])
+            assert standing is not None
+            revision = standing["revision"] + 1
+            conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(revision=revision))
+            again = pool.submit(giving_back.release_number, returns.runtime, wanted, "m")
+            wait([again], timeout=0.2)
+        again.result()
+    told = returns.world.rows(select(EVENT).where(EVENT.c.type == EventType.ACCEPTED).order_by(EVENT.c.seq))
+    assert told[-1]["sequence"] == revision
 
 
 @pytest.mark.parametrize("turn", range(5))
