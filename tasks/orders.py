@@ -220,7 +220,7 @@ def complete_finished(runtime: Runtime) -> int:
     with runtime.database.read() as conn:
         finished = sweep.finished_orders(conn)
         stale = sweep.stale_orders(conn, runtime.now())
-        enough = used_up(conn)
+        enough = [*used_up(conn), *money.overdrawn_orders(conn)]
         dear = money.stuck_orders(conn)
         halfway = half_cancelled(conn, runtime.now())
     for order_id in enough:

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, exists, literal, or_, select
 from schemas.money import Money, parse_money, price_of
 from schemas.status import SETTLED, OrderStatus, Status
 from schemas.tables.purchases import LINE, ORDER, PURCHASE, QUEUED, UNFINISHED
-from tasks.ledger.queue.purses import cost, purse_beside
+from tasks.ledger.queue.purses import cost, purse_beside, spending
 from tasks.ledger.rows import Row
 
 _AT = PURCHASE.c
@@ -36,9 +36,13 @@ def left_of(conn: Connection, order: Row) -> Money | None:
 
 
 def left_for_calls(conn: Connection, order_id: str, bound: Money) -> Decimal:
-    """What a locked order may spend beside all that was, or may have been, called for."""
+    """What a locked order may spend beside all that was, or may have been, called for.
+
+    Below 0 where that costs more: evidence comes whatever is left.
+    """
     called = or_(_AT.status.not_in((*_OVER, Status.QUEUED)), _AT.doubt)
-    return purse_beside(conn, bound, [(_AT.order_id == order_id, _AT.status.not_in(_OVER), called)]).left
+    spent, unknown = spending(conn, bound, [(_AT.order_id == order_id, _AT.status.not_in(_OVER), called)])
+    return min(bound.amount - spent, Decimal(0)) if unknown else bound.amount - spent
 
 
 def may_get_back(conn: Connection, order: Row) -> bool:
@@ -49,20 +53,29 @@ def may_get_back(conn: Connection, order: Row) -> bool:
 
 _WAITS = (_AT.order_id == ORDER.c.id, QUEUED)
 _MOVES = exists().where(_AT.order_id == ORDER.c.id, _AT.status.not_in((*SETTLED, Status.QUEUED)))
-_STUCK = select(ORDER.c.id, ORDER.c.max_spend).where(
+_DOUBTED = exists().where(*_WAITS, _AT.doubt)
+_WAITING = select(ORDER.c.id, ORDER.c.max_spend).where(
     UNFINISHED,
     ORDER.c.status == literal(str(OrderStatus.OPEN)),
     ORDER.c.max_spend.is_not(None),
     exists().where(*_WAITS),
-    ~exists().where(*_WAITS, _AT.doubt),
     ~_MOVES,
 )
 
 
 def stuck_orders(conn: Connection) -> list[str]:
     """Open orders of which something waits that costs more than what is left, with nothing under way."""
-    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_STUCK).mappings()]
+    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_WAITING.where(~_DOUBTED)).mappings()]
     return [order_id for order_id, bound in found if bound and too_dear(conn, order_id, bound)]
+
+
+def overdrawn_orders(conn: Connection) -> list[str]:
+    """Open orders that may have spent more than they may, and of which something waits with a doubt.
+
+    It is not called for again. Nothing is under way.
+    """
+    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_WAITING.where(_DOUBTED)).mappings()]
+    return [order_id for order_id, bound in found if bound and left_for_calls(conn, order_id, bound) < 0]
 
 
 def too_dear(conn: Connection, order_id: str, bound: Money) -> list[str]:

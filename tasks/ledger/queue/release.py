@@ -120,8 +120,7 @@ def release(
             continue
         here, limit = {**base, "lane": lane}, limits.get(lane)
         if counted:
-            own = left(conn, lane, wanted=0, full=full) if lane in limited else None
-            found = _release_counted(conn, lane, limit, share, here, own=own)
+            found = _release_counted(conn, lane, limit, share, here, limited=limited, full=full)
         elif lane in limited:
             found = _release_of_order(conn, lane, limited[lane], share, here, day=day, full=full, purses=purses)
         else:
@@ -134,12 +133,28 @@ def release(
 
 
 def _release_counted(
-    conn: Connection, lane: str | None, limit: PoolLimit | None, count: int, values: Row, *, own: int | None
+    conn: Connection,
+    lane: str | None,
+    limit: PoolLimit | None,
+    count: int,
+    values: Row,
+    *,
+    limited: Limited,
+    full: FullOrders | None,
 ) -> list[Row]:
-    """Release what a day's limits count already, but where more may have been bought than the lane's *own* allow."""
-    if (own is not None and own < 0) or (limit is not None and _is_passed(conn, limit, values["now"])):
+    """Release what a day's limits count already, but where more may have been bought than the lane's own allow."""
+    if lane is not None and lane in limited and _has_passed(conn, lane, limited[lane], full):
+        return []
+    if limit is not None and _is_passed(conn, limit, values["now"]):
         return []
     return _released(conn, (_SINGLES if lane is None else _ORDER).counted, count, values)
+
+
+def _has_passed(conn: Connection, order_id: str, spend: Money | None, full: FullOrders | None) -> bool:
+    """Whether an order may have bought more than its own limits allow."""
+    if (left(conn, order_id, wanted=0, full=full) or 0) < 0:
+        return True
+    return spend is not None and left_for_calls(conn, order_id, spend) < 0
 
 
 def _is_passed(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
@@ -164,18 +179,16 @@ def _release_of_order(
     most = left(conn, lane, wanted=count, full=full)
     if lane is None or most is None or (most >= count and spend is None):
         return _release_of_lane(conn, _ORDER, count, values, day=day)
-    if most < 0:
+    if spend is not None and lane not in purses:
+        # Of a large order this takes longer than all else; what is released meanwhile is taken from it.
+        purses[lane] = Bound(spend, left_for_calls(conn, lane, spend))
+    if most < 0 or (spend is not None and purses[lane].left < 0):
         return []
     # What may have been bought is counted already: it goes first, and takes nothing from the limit.
     rows = _release_of_lane(conn, _DOUBTFUL, count, values, day=day)
     count = min(count - len(rows), most)
     if spend is None:
         return rows + _release_of_lane(conn, _ORDER, count, values, day=day)
-    if count <= 0:
-        return rows
-    if lane not in purses:
-        # Of a large order this takes longer than all else; what is released meanwhile is taken from it.
-        purses[lane] = Bound(spend, left_for_calls(conn, lane, spend))
     return rows + _released_within(conn, _ORDER, [purses[lane]], count, values, day=day)
 
 

@@ -132,6 +132,24 @@ def test_a_late_yes_has_what_does_not_fit_any_more_given_up(world: Wishing) -> N
     }
 
 
+def test_what_waits_with_a_doubt_is_not_called_for_once_others_have_spent_it(world: Wishing) -> None:
+    """What a restored database takes in was bought, whatever is left; so is what a late answer tells."""
+    offer(world, *[at("1.5")] * 2)
+    world.market("second").offers = []
+    order = world.wish(2, max_spend="4.00 USD")
+    world.search()
+    world.lead(Status.HELD, 1, doubt=True)
+    world.lead(Status.PURCHASED, 1)
+    with world.write() as conn:
+        conn.execute(update(PURCHASE).where(PURCHASE.c.status == Status.PURCHASED).values(monthly_price="3"))
+        waits = {"status": Status.QUEUED, "due_at": world.clock.moment, "finished_at": None}
+        conn.execute(update(PURCHASE).where(PURCHASE.c.doubt).values(waits))
+    for alias in ("first", "second"):
+        assert release_and_sweep.release_due(world.runtime, world.runtime.providers[alias]) == 0
+    world.until_completed(order)
+    assert (world.market().charged, world.count(Status.HELD), world.count(Status.PURCHASED)) == ([], 1, 1)
+
+
 def test_what_a_row_says_it_costs_counts(world: Wishing) -> None:
     """A price that turned out to be another one, written to the row."""
     offer(world, *[at("1.5")] * 10)
