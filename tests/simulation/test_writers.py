@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.waiting import Ready, Wait
 from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError
 
@@ -157,6 +159,24 @@ def test_who_waits_on_a_server_that_is_replaced_loses_its_connection(cluster: Cl
     assert cluster.met[WAITS] == 1
     assert sum("AdminShutdown" in one for one in told) == 2
     assert play.slots() == [0, 0]
+
+
+def test_the_driver_begins_nothing_on_a_connection_that_is_lost(cluster: Cluster) -> None:
+    play, began = Play(cluster), list[bool]()
+
+    def begins() -> Generator[Wait, Ready, None]:
+        began.append(True)
+        yield Wait.R
+
+    with play.engine.connect() as conn:
+        driver: Any = conn.connection.dbapi_connection
+        cluster._admin.execute("SELECT pg_terminate_backend(%s, 5000)", [driver.number])
+        with pytest.raises(DBAPIError):
+            conn.exec_driver_sql("SELECT 1")
+        with pytest.raises(psycopg.OperationalError):
+            driver.wait(begins())
+        conn.invalidate()
+    assert not began
 
 
 def test_a_shared_world_keeps_its_promises_and_is_one_run_byte_for_byte(stage: Stage) -> None:

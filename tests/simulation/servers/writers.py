@@ -43,6 +43,7 @@ class Session(AnsweringConnection):
     """A connection of one of the world's processes."""
 
     writers: Writers | None = None
+    socket = -1
     holder = ""
     """Whose transaction it had last."""
     gives_way = False
@@ -52,6 +53,8 @@ class Session(AnsweringConnection):
         """What *gen* returns; meanwhile, where it waits for a lock, others go on."""
         if self.writers is None:
             return super().wait(gen, *args, **kwargs)
+        # Raises where it was lost, before the driver begins.
+        self.socket = self.pgconn.socket
         try:
             wanted = next(gen)
             while True:
@@ -80,10 +83,8 @@ class Session(AnsweringConnection):
 
     def has_answer(self, milliseconds: int, wanted: int = Wait.R) -> int:
         """What of *wanted* the socket is ready for, within so many *milliseconds*."""
-        poll = select.poll()
-        poll.register(
-            self.fileno(), (select.POLLIN if wanted & Wait.R else 0) | (select.POLLOUT if wanted & Wait.W else 0)
-        )
+        poll, asked = select.poll(), select.POLLIN if wanted & Wait.R else 0
+        poll.register(self.socket, asked | (select.POLLOUT if wanted & Wait.W else 0))
         found = 0
         for _, happened in poll.poll(milliseconds):
             # What is broken is found out by reading it.
