@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
@@ -15,6 +15,7 @@ from tasks.policies.pause import Pause, Streaks
 from tasks.runtime import Binding, Runtime
 from tasks.server_errors import explained
 from tasks.telemetry.log_fields import about_provider
+from tasks.transactions import always
 
 log = logging.getLogger(__name__)
 
@@ -75,9 +76,17 @@ def _conclude_probe(runtime: Runtime, alias: str, outcome: Outcome) -> None:
     runtime.database.run(conclude)
 
 
-def pause_provider(runtime: Runtime, alias: str, wanted: Pause, also: Collection[str] = ()) -> None:
-    """Pause a provider, and say so once; what was released under the names *also* of its account is taken back too."""
-    if runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now(), also)):
+def pause_provider(
+    runtime: Runtime,
+    alias: str,
+    wanted: Pause,
+    also: Collection[str] = (),
+    still: Callable[[Connection], bool] = always,
+) -> None:
+    """Pause a provider while that is *still* to be, and say so once; what was released under the names *also* of its
+    account is taken back too.
+    """
+    if runtime.database.run(lambda conn: pausing.pause(conn, alias, wanted, runtime.now(), also, still=still)):
         log.error("provider %s is paused: %s", alias, wanted.reason, extra=about_provider(alias))
 
 

@@ -13,17 +13,13 @@ from tasks.ledger.releases.stopping import Kept, Why
 from tasks.ledger.rows import Row
 from tasks.pools import leaving
 from tasks.runtime import Runtime
+from tasks.transactions import always
 
 WENT_BACK: Why = (
     "the database went back in time: the number may have been given back and bought again since, and is kept",
     "history_lost",
 )
 LEFT: Why = ("its account is not used any more: see there whether the number is ours still", "account_left")
-
-
-def always(_conn: Connection) -> bool:
-    """Whatever has happened meanwhile."""
-    return True
 
 
 def keep_all(

@@ -18,11 +18,11 @@ from tasks.orders import CHUNK
 from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
-from tasks.releases.stopped_releases import WENT_BACK, always, keep_all
+from tasks.releases.stopped_releases import WENT_BACK, keep_all
 from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than
 from tasks.restored_database.questioned_accounts import in_question
 from tasks.runtime import Runtime
-from tasks.transactions import NotHere, server_of
+from tasks.transactions import NotHere, always, server_of
 
 T = TypeVar("T")
 
@@ -116,11 +116,17 @@ def _stop(runtime: Runtime, of: str) -> None:
     going = [alias for alias in account.aliases if alias not in behind]
     lost = all_lost(runtime, of) if going else None
     if lost is not None and lost.calls:
-        doubt_lost(runtime, lost)
+        still = partial(_is_unanswered, lost)
+        doubt_lost(runtime, lost, still)
         wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
         for alias in going:
-            pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases))
+            pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases), still=still)
         keep_numbers(runtime, of, still=partial(_is_stopped, account))
+
+
+def _is_unanswered(lost: Lost, conn: Connection) -> bool:
+    """Whether nobody has taken in meanwhile what was lost, and let the account go on for that."""
+    return bool(history.lost(conn, lost.calls, account=lost.account))
 
 
 def _is_stopped(account: Account, conn: Connection) -> bool:
@@ -128,16 +134,18 @@ def _is_stopped(account: Account, conn: Connection) -> bool:
     return any(row["cause"] == Cause.BEHIND for row in standing.read(conn, account))
 
 
-def doubt_lost(runtime: Runtime, lost: Lost) -> None:
+def doubt_lost(runtime: Runtime, lost: Lost, still: Callable[[Connection], bool] = always) -> None:
     """What waits for a lost call's number is in doubt: a cancel holds it, and limits count it, also for what was
     released without. And look for no more numbers of orders by criteria: they would be bought beside those whose lines
     are lost.
 
-    Once, as it is found out: who has these go on since has counted.
+    Once, as it is found out: who has these go on since has counted. Nothing where it is not *still* lost.
     """
     now = runtime.now()
 
     def doubt(conn: Connection, numbers: Sequence[str]) -> None:
+        if not still(conn):
+            return
         history.doubt(conn, account=lost.account, numbers=numbers)
         requeue.take_back_limited(conn, now)
 
@@ -145,7 +153,7 @@ def doubt_lost(runtime: Runtime, lost: Lost) -> None:
         runtime.database.run(partial(doubt, numbers=chunk))
     if lost.numbers:
         others = [one.alias for one in runtime.providers.values() if one.account != lost.account]
-        runtime.database.run(lambda conn: stop_wishes(conn, others, now))
+        runtime.database.run(lambda conn: stop_wishes(conn, others, now) if still(conn) else None)
 
 
 def keep_numbers(

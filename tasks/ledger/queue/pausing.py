@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from itertools import chain, product
 from typing import Any
@@ -18,6 +18,7 @@ from tasks.ledger.queue.standing import PAUSE
 from tasks.ledger.rows import Row, emit, other_event
 from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause, Pause, longer
+from tasks.transactions import always
 
 # Asked ten times a second by every worker, so built once.
 _STATE = select(PROVIDER).where(PROVIDER.c.provider == bindparam("of"))
@@ -45,14 +46,25 @@ def begin_anew(conn: Connection, since: datetime, now: datetime) -> None:
         _set(conn, provider, now, paused_at=now)
 
 
-def pause(conn: Connection, provider: str, wanted: Pause, now: datetime, also: Iterable[str] = ()) -> bool:
+def pause(
+    conn: Connection,
+    provider: str,
+    wanted: Pause,
+    now: datetime,
+    also: Iterable[str] = (),
+    *,
+    still: Callable[[Connection], bool] = always,
+) -> bool:
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
 
     A database that went back in time begins one of its own, whatever stood: the machine's would have probed, and who
     ended a person's would have lost calls bought again. A person's stands beneath it, and neither ends the other. What
-    was released is taken back, with what was under the account's names *also*, which this stops too.
+    was released is taken back, with what was under the account's names *also*, which this stops too. Nothing where
+    *still*, asked while nobody else can begin or end a pause of it, says no.
     """
     state = _locked(conn, provider, now)
+    if not still(conn):
+        return False
     if state["cause"] == Cause.BEHIND and wanted.cause is Cause.PERSON:
         _set(conn, provider, now, person_paused_at=state["person_paused_at"] or now, person_reason=wanted.reason)
         return False

@@ -12,7 +12,7 @@ from sqlalchemy import insert, select
 from schemas.outcomes import Outcome, OutcomeKind
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER, Slot
-from schemas.tables.purchases import EVENT
+from schemas.tables.purchases import EVENT, PROVIDER
 from tasks.ledger.rows import Row
 from tasks.policies.pause import Cause
 from tasks.releases import giving_back
@@ -173,6 +173,30 @@ def test_what_is_given_back_since_it_went_on_is_not_kept_by_who_noticed_the_rest
     overtake(one_id, detect, monkeypatch, by_audit=by_audit)
     one_id.past.compare()
     assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
+    assert one_id.returns.settle(row)["status"] == Status.RELEASED
+
+
+@pytest.mark.parametrize("by_audit", [True, False])
+def test_who_read_of_a_restore_and_comes_after_the_account_went_on_stops_nothing(
+    one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.ask("release")
+    one_id.go_back(row)
+    read = detect.all_lost
+
+    def overtaken(*given: Any) -> Any:
+        monkeypatch.setattr(detect, "all_lost", read)
+        lost = read(*given)
+        one_id.past.compare()
+        go_on(one_id.past, by_audit=by_audit)
+        one_id.ask("anew")
+        return lost
+
+    monkeypatch.setattr(detect, "all_lost", overtaken)
+    one_id.past.compare()
+    assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
+    assert not any(one["cause"] for one in one_id.past.world.rows(select(PROVIDER)))
     assert one_id.returns.settle(row)["status"] == Status.RELEASED
 
 
