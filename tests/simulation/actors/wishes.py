@@ -29,6 +29,8 @@ FOR_SALE = (12, 40, 40)
 """Numbers that there are at each provider."""
 RESERVED = 0.5
 """The share of worlds with such orders whose numbers are reserved first, where their provider does so."""
+NAMED = ("bandwidth",)
+"""Kinds whose reserved numbers are sold to who names the reservation."""
 SOLD = "sold to somebody else"
 PREFIX = "415"
 
@@ -132,6 +134,9 @@ class Wishes:
             # Where a search has no pages, what others here wait for may hide the rest; so may a gateway's empty list.
             hides = self._world.network.gateways.spoiled
             named = [kind for kind in json.loads(wish["criteria"])["providers"] if kind not in hides]
+            # Nor is a reservation whose answer was lost seen by any search until it lapses, nor sold without its name.
+            lost = NAMED if wish["reserve"] else ()
+            named = [kind for kind in named if kind not in lost]
             at = [kind for kind in named if kinds()[kind].narrows is None and not self._world.paging.hides(kind)]
             more = {one for kind in at for one in self._for_sale[kind] if self._world.judge.one(_TRIED, one) is None}
             needed = wish["at_least"] if wish["state"] == WishState.FAILED else 1
