@@ -61,11 +61,13 @@ _WAITING = select(ORDER.c.id, ORDER.c.max_spend).where(
     exists().where(*_WAITS),
     ~_MOVES,
 )
+# Asked about once a second by every worker, so built once.
+_STUCK, _DOUBTFUL = _WAITING.where(~_DOUBTED), _WAITING.where(_DOUBTED)
 
 
 def stuck_orders(conn: Connection) -> list[str]:
     """Open orders of which something waits that costs more than what is left, with nothing under way."""
-    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_WAITING.where(~_DOUBTED)).mappings()]
+    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_STUCK).mappings()]
     return [order_id for order_id, bound in found if bound and too_dear(conn, order_id, bound)]
 
 
@@ -74,7 +76,7 @@ def overdrawn_orders(conn: Connection) -> list[str]:
 
     It is not called for again. Nothing is under way.
     """
-    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_WAITING.where(_DOUBTED)).mappings()]
+    found = [(row["id"], bound_of(dict(row))) for row in conn.execute(_DOUBTFUL).mappings()]
     return [order_id for order_id, bound in found if bound and left_for_calls(conn, order_id, bound) < 0]
 
 

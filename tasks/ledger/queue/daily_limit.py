@@ -33,7 +33,6 @@ def left_today(
     """What is left of the daily *limit*, below 0 where more may have been charged: evidence comes whatever is left.
 
     It is as it was counted last where that is at least *far*, or nothing.
-
     *names* are all of the account's, also those that the file has no more: renamed, it is the same account.
     """
     if account.counted is not None and timedelta(0) <= now - account.counted[0] < RECOUNT:

@@ -143,21 +143,21 @@ def _release_counted(
     full: FullOrders | None,
 ) -> list[Row]:
     """Release what a day's limits count already, but where more may have been bought than the lane's own allow."""
-    if lane is not None and lane in limited and _has_passed(conn, lane, limited[lane], full):
+    if lane is not None and lane in limited and _order_has_passed(conn, lane, limited[lane], full):
         return []
-    if limit is not None and _is_passed(conn, limit, values["now"]):
+    if limit is not None and _pool_has_passed(conn, limit, values["now"]):
         return []
     return _released(conn, (_SINGLES if lane is None else _ORDER).counted, count, values)
 
 
-def _has_passed(conn: Connection, order_id: str, spend: Money | None, full: FullOrders | None) -> bool:
+def _order_has_passed(conn: Connection, order_id: str, spend: Money | None, full: FullOrders | None) -> bool:
     """Whether an order may have bought more than its own limits allow."""
     if (left(conn, order_id, wanted=0, full=full) or 0) < 0:
         return True
     return spend is not None and left_for_calls(conn, order_id, spend) < 0
 
 
-def _is_passed(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
+def _pool_has_passed(conn: Connection, limit: PoolLimit, now: datetime) -> bool:
     """Whether a pool may have bought more than its own limits allow."""
     if lock_left(conn, limit, now) < 0:
         return True

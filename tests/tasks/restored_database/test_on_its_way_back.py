@@ -146,6 +146,14 @@ def test_while_a_call_may_be_under_way_it_is_kept_as_it_goes_on(one_id: OneId) -
     assert one_id.past.world.row(row["id"])["status"] == Status.PURCHASED
 
 
+def lost_on_its_way(one_id: OneId) -> Row:
+    """A number that is on its way back in what the database went back to."""
+    row = one_id.returns.bought(idempotency_key="one")
+    one_id.ask("release")
+    one_id.go_back(row)
+    return row
+
+
 def overtake(one_id: OneId, module: ModuleType, monkeypatch: pytest.MonkeyPatch, *, by_audit: bool) -> None:
     """Who is about to keep what is on its way stands still until the account goes on, and the number is given back."""
     keep = module.keep_numbers
@@ -167,9 +175,7 @@ def overtake(one_id: OneId, module: ModuleType, monkeypatch: pytest.MonkeyPatch,
 def test_what_is_given_back_since_it_went_on_is_not_kept_by_who_noticed_the_restore(
     one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = one_id.returns.bought(idempotency_key="one")
-    one_id.ask("release")
-    one_id.go_back(row)
+    row = lost_on_its_way(one_id)
     overtake(one_id, detect, monkeypatch, by_audit=by_audit)
     one_id.past.compare()
     assert one_id.past.world.row(row["id"])["status"] == Status.RELEASING
@@ -180,9 +186,7 @@ def test_what_is_given_back_since_it_went_on_is_not_kept_by_who_noticed_the_rest
 def test_who_read_of_a_restore_and_comes_after_the_account_went_on_stops_nothing(
     one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    row = one_id.returns.bought(idempotency_key="one")
-    one_id.ask("release")
-    one_id.go_back(row)
+    row = lost_on_its_way(one_id)
     read = detect.all_lost
 
     def overtaken(*given: Any) -> Any:
@@ -205,9 +209,7 @@ def test_what_is_given_back_since_another_let_the_account_go_on_is_not_kept(
     one_id: OneId, by_audit: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two audits at once: the number is gone, and would stand as bought."""
-    row = one_id.returns.bought(idempotency_key="one")
-    one_id.ask("release")
-    one_id.go_back(row)
+    row = lost_on_its_way(one_id)
     one_id.past.compare()
     overtake(one_id, restored, monkeypatch, by_audit=by_audit)
     one_id.past.world.clock.advance(600)
