@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ WAITING = (
     "tests/workers/pages",
     "tests/workers/redis_access",
     "tests/workers/broker",
+    "tests/workers/processes",
     "tests/plugin",
 )
 """Files and folders whose tests mostly wait, the longest units first."""
@@ -117,6 +119,7 @@ def _has_waiting(argument: str) -> bool:
     return _leads_to(WAITING, os.path.relpath(argument))
 
 
+@cache
 def is_in_part(path: str) -> bool:
     """Whether a process that collects a part looks into a folder or a file, by its path below the root."""
     return _leads_to(LONGEST, path)
@@ -155,6 +158,10 @@ def _rank(nodeid: str) -> int:
 def waits(unit: str) -> bool:
     """Whether a unit mostly waits."""
     return unit.startswith(WAITING)
+
+
+def _place(unit: str) -> str:
+    return unit.partition(" ")[0]
 
 
 def end_what_is_left(run: str) -> None:
@@ -219,5 +226,7 @@ class Sharing(LoadScopeScheduling):
         units = [name for name, tests in self.workqueue.items() if tests.keys() <= known]
         if self.numnodes <= computing():
             return next(iter(units), None)
-        beside = is_beside(node.gateway.id)
-        return min(units, key=lambda name: waits(name) is not beside, default=None)
+        if is_beside(node.gateway.id):
+            return min(units, key=lambda name: not waits(name), default=None)
+        # What the others do not know is left to these, and would be left to two processes at the end.
+        return min(units, key=lambda name: (waits(name), is_in_part(_place(name))), default=None)

@@ -185,6 +185,16 @@ def test_who_has_collected_a_part_gets_nothing_else() -> None:
     assert sorted(one for its in got for one in its) == sorted([*waiting, *first, *cheap, *unlike])
 
 
+def test_what_others_know_too_is_left_for_those_who_are_done() -> None:
+    known = [f"tests/simulation/test_{number}.py::test_1" for number in range(6)]
+    cheap = [f"tests/tasks/test_{number}.py::test_1" for number in range(12)]
+    *computed, beside = handed_out(computing() + 1, [*known, *cheap], known)
+    assert {*beside} <= {*known}
+    for its in computed:
+        assert [one in cheap for one in its] == sorted((one in cheap for one in its), reverse=True)
+    assert sum(len({*its} & {*cheap}) for its in computed) == len(cheap)
+
+
 def test_there_are_as_many_as_one_that_collects_all_says() -> None:
     session = SimpleNamespace(testscollected=0)
     sharing, tests = shared_over(2, session), [f"tests/test_{number}.py::test_1" for number in range(9)]
