@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 
@@ -93,8 +95,27 @@ def hasty_call_length() -> Any:
     return found["call_length"]
 
 
+def takes_what_it_takes(new: Callable[..., Any], was: Callable[..., Any]) -> None:
+    """Raises TypeError where *new* cannot be called with all that *was* takes, or with no more than it needs."""
+    takes = inspect.signature(was).parameters.values()
+    for given in (takes, [one for one in takes if one.default is one.empty]):
+        positional = [one for one in given if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
+        named = {one.name: one for one in given if one.kind is one.KEYWORD_ONLY}
+        inspect.signature(new).bind(*positional, **named)
+
+
 @pytest.mark.parametrize("mutant", MUTANTS)
-def test_a_mutant_fits_the_code_as_it_is_now(mutant: Callable[[], AbstractContextManager[Any]]) -> None:
+def test_a_mutant_fits_the_code_as_it_is_now(
+    mutant: Callable[[], AbstractContextManager[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unchecked = patch.object
+
+    def checked(target: Any, name: str, new: Any) -> Any:
+        if inspect.isroutine(was := getattr(target, name)) and inspect.isroutine(new):
+            takes_what_it_takes(new, was)
+        return unchecked(target, name, new)
+
+    monkeypatch.setattr(patch, "object", checked)
     with mutant():
         pass
 

@@ -124,7 +124,7 @@ def kept_after_it_went_on() -> AbstractContextManager[Any]:
     """An audit keeps what is on its way back though another has let the account go on since."""
     careful = detect.keep_all
 
-    def keep(*given: Any, even_under_way: bool, **_: Any) -> Any:
+    def keep(*given: Any, even_under_way: bool = False, **_: Any) -> Any:
         return careful(*given, even_under_way=even_under_way)
 
     return patch.object(detect, "keep_all", keep)

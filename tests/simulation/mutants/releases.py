@@ -43,8 +43,8 @@ def _after(kind: ReleaseKind, status: ReleaseStatus) -> AbstractContextManager[A
 def gone_is_there() -> AbstractContextManager[Any]:
     """What a list shows of a number that was given back is believed to be what was bought since."""
     stack = ExitStack()
-    stack.enter_context(patch.object(tasks.ledger.calls.looks, "believed", lambda _conn, _row, look, _policy: look))
-    stack.enter_context(patch.object(given_back, "believed", lambda _conn, _row, look, _policy: look))
+    stack.enter_context(patch.object(tasks.ledger.calls.looks, "believed", lambda _conn, _row, look, *_: look))
+    stack.enter_context(patch.object(given_back, "believed", lambda _conn, _row, look, *_: look))
     for module in (tasks.ledger.audit.findings, tasks.ledger.audit.ids):
         stack.enter_context(patch.object(module, "is_outdated", lambda *_: False))
     return stack
