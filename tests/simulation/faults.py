@@ -81,6 +81,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "replaced within an audit": (0.0,),
     # by audit that is about to let an account go on; in a theme alone
     "another audits meanwhile": (0.0,),
+    # by file that is edited; in a theme alone
+    "pointed at another account": (0.0,),
     # by batch of events; in a theme alone
     "stands still with what is published": (0.0,),
     # by page that begins with what is in doubt; in a theme alone

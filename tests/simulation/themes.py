@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 ACCOUNTS = ("signalwire", "bird")
 """Kinds whose accounts may be told apart."""
 
@@ -17,13 +19,29 @@ UNCOUNTED = ("signalwire", "bird", "twilio", "vogent")
 GIVEN_BACK = ("vogent", "twilio", "plivo", "vonage", "telnyx", "bandwidth")
 """Kinds that take numbers back at once, some of which have an id for each sale."""
 
-THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
+Theme: TypeAlias = tuple[dict[str, float], tuple[str, ...]]
+"""Rates of faults, and the kinds of providers of which one is in such a world; any, where there is none."""
+
+PUBLISHED: Theme = ({"database restored": 0.4, "stands still with what is published": 0.8}, ())
+"""What is published is marked in a database that went back, and gives the events' numbers to others."""
+
+ANSWERED: Theme = (
+    {
+        "database restored": 0.3,
+        "stands still with an answer": 0.6,
+        "provider refuse": 0.3,
+        "redis is read-only": 0.05,
+    },
+    (),
+)
+"""An answer of a call that was lost comes to another call for the same number."""
+
+THEMES: tuple[Theme, ...] = (
     ({}, ()),
     # What is refused then is in doubt all the same: an earlier call has bought it.
     ({"shows after the last look": 0.6}, ()),
     ({}, ()),
-    # What is published is marked in a database that went back, and gives the events' numbers to others.
-    ({"database restored": 0.4, "stands still with what is published": 0.8}, ()),
+    PUBLISHED,
     # Where the file is edited: an alias may be pointed at another account.
     *(({}, ACCOUNTS),) * 2,
     ({"gateway loses an answer": 0.4}, ()),
@@ -31,16 +49,7 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"gateway loses an answer": 0.4}, ("fluents",)),
     ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
     ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
-    # An answer of a call that was lost comes to another call for the same number.
-    (
-        {
-            "database restored": 0.3,
-            "stands still with an answer": 0.6,
-            "provider refuse": 0.3,
-            "redis is read-only": 0.05,
-        },
-        (),
-    ),
+    ANSWERED,
     # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
     ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
     ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
@@ -59,12 +68,9 @@ THEMES: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     # What an audit took in is lost once more, and the pause that it ends is not.
     ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
 )
-"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom.
+"""What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom."""
 
-One of the kinds beside it is in such a world.
-"""
-
-SCARCE: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
+SCARCE: tuple[Theme, ...] = (
     # Who is asked for one number: a 404 may be the gateway's.
     ({"gateway loses an answer": 0.4}, ("fluents",)),
     # An entry that nobody can read may be any number.
@@ -77,10 +83,21 @@ SCARCE: tuple[tuple[dict[str, float], tuple[str, ...]], ...] = (
     ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
     # Who lets an account go on comes too late for that: what is given back by then is no more what a restore brought.
     ({"database restored": 0.1, "another audits meanwhile": 0.8, "giving back fails": 0.6}, GIVEN_BACK),
+    # What was released for one account, or is in doubt there, comes to who calls the same alias another one.
+    ({"pointed at another account": 1.0}, ACCOUNTS),
+    # Who has claimed on a server that was replaced marks that too late for who claims the same on the next, at the same
+    # revision, and makes no call.
+    ({"replaced before the mark": 0.3, "message doubled": 0.7}, ()),
+    # What is asked for anew is refused, and looked for at once, while a list shows what was given back.
+    ({"list shows what is gone": 0.9, "provider refuse": 0.6}, GIVEN_BACK),
+    # What was given out before a server came back is not in it.
+    ({"redis restored": 0.3}, ()),
+    PUBLISHED,
+    ANSWERED,
 )
 """The same, of SHARE of all worlds, whatever they would have had: what shows in one of many worlds of its theme."""
 
-SHARE = 0.3
+SHARE = 0.5
 
 BESIDE_A_THEME = 0.3
 """The share that is left of all other rates in such a world."""

@@ -30,7 +30,7 @@ from tests.simulation.servers.network import Network
 from tests.simulation.servers.paging import SHRINKS, Paging
 from tests.simulation.servers.store import Line, Store
 from tests.simulation.servers.tables import Files
-from tests.simulation.servers.weather import ANOTHER, Weather
+from tests.simulation.servers.weather import ANOTHER, REPLACED, Weather
 
 URL = "http://127.0.0.1:1"
 """No socket leads there: `network.Network` answers."""
@@ -56,6 +56,8 @@ POLICY: dict[str, Any] = {
     "audit_every": 5.0,
 }
 """The defaults' minutes as seconds; a sandbox shows a purchase 2 s late at most, before the last look."""
+
+RATE_LIMITS = ("2/second", "5/second", "20/second", "3/2 seconds")
 
 BATCH = 5
 """The most numbers of one call, where calls are of several."""
@@ -287,7 +289,8 @@ def _configs(rng: Any, kinds: list[str], timeout: float, faults: Faults, *, dail
         own["timepay"]["on_unknown"] = "hold"
     found = []
     for _ in range(rng.choice((1, 1, 2))):
-        rates = [rng.choice(("2/second", "5/second", "20/second", "3/2 seconds"))]
+        # Who comes too late for its slot has another while its intent is good.
+        rates = [rng.choice(RATE_LIMITS[2:3] if faults.theme.get(REPLACED) else RATE_LIMITS)]
         rules = {**same, "rate_limits": rates, "max_in_flight": rng.choice((2, 5, 20))}
         whole = sandbox_config(URL, {kind: {**rules, **own[kind]} for kind in kinds})
         found.append(Config(providers={kind: whole.providers[kind] for kind in kinds}))

@@ -21,6 +21,8 @@ RENAMED, REPOINTED, REMOVED = HOWS = ("renamed", "repointed", "removed")
 SHARE = 0.5
 """The share of worlds whose file is edited, where there is a provider that says itself who its account is."""
 
+POINTED = "pointed at another account"
+"""What becomes of the file then, and nothing else; all are restarted at once, as something was released."""
 _ACCOUNTS = {"signalwire": "project_id", "bird": "workspace_id"}
 _OLD, _NEW, _OTHER = "", "-new", "-two"
 _LOADING = "SELECT id FROM purchase_order WHERE status = 'loading' ORDER BY id"
@@ -46,11 +48,12 @@ class Edits:
         rng = world.chance("edits")
         self._world, self._rng = world, rng
         self.done = self._before_it = False
-        some = [kind for kind in world.kinds if kind in (*_ACCOUNTS, "fluents")]
+        self.at_once = repoints = world.faults.happens(POINTED, about=())
+        some = [kind for kind in world.kinds if kind in (*_ACCOUNTS, *(() if repoints else ("fluents",)))]
         chosen = bool(some) and (rng.random() < SHARE or world.faults.edited) and world.stocks.pool is None
         self.kind: str | None = rng.choice(some) if chosen else None
         hows = {RENAMED: True, REPOINTED: self.kind in _ACCOUNTS, REMOVED: len(world.kinds) > 1}
-        self.how = rng.choice([how for how, can_be in hows.items() if can_be])
+        self.how = REPOINTED if repoints else rng.choice([how for how, can_be in hows.items() if can_be])
         self._at = rng.choice((3.0, 6.0, 12.0))
 
     def left(self, desk: str) -> bool:
@@ -86,16 +89,17 @@ class Edits:
         under = [row["id"] for row in self._world.judge.all(_UNDER_IT, self.kind)]
         self._world.faults.met(f"alias {self.how}", about=under)
         for number in range(len(self._world.staff.lives)):
-            self._world.clockwork.sleep(self._rng.choice((0.1, 1.0, 3.0)))
-            self._wait_for_a_call()
+            if number == 0 or not self.at_once:
+                self._world.clockwork.sleep(self._rng.choice((0.1, 1.0, 3.0)))
+                self._wait_for_a_call()
             life = self._world.staff.lives[number]
             self._world.clockwork.note(f"{life.name} is restarted with the new file")
             self._world.clockwork.kill(life)
 
     def _wait_for_a_call(self) -> None:
         """Mostly who is restarted has a call under way, or what was released: the worst moment for it."""
-        under_way = self._rng.choice(("purchasing", "purchasing", "dispatched"))
-        for _ in range(self._rng.choice((0, 100, 100))):
+        under_way = self._rng.choice(("dispatched",) if self.at_once else ("purchasing", "purchasing", "dispatched"))
+        for _ in range(self._rng.choice((100,) if self.at_once else (0, 100, 100))):
             if self._world.judge.one(_UNDER_WAY, self.kind, under_way):
                 return
             self._world.clockwork.sleep(0.05)

@@ -98,7 +98,8 @@ class Staff:
         while True:
             self._world.clockwork.sleep(AGAIN)
             for number, life in enumerate(self.lives):
-                if life.gone and self._world.clockwork.rng.random() < BEGINS:
+                begins = self._world.edits.at_once or self._world.clockwork.rng.random() < BEGINS
+                if life.gone and begins:
                     self._world.broker.bury(life)
                     self.runtimes.pop(life, None)
                     self.lives[number] = self._start(life.name, number)

@@ -7,14 +7,10 @@ from __future__ import annotations
 
 FINDS: dict[int, tuple[str, ...]] = {
     0: (
-        "unclear_is_absent",
         "posted_before_asked",
         "intent_after_call",
         "bought_without_claim",
         "nothing_swept",
-        "cancelled_and_bought",
-        "left_as_it_is",
-        "old_answer_believed",
     ),
     1: (
         "doubt_forgotten",
@@ -22,21 +18,11 @@ FINDS: dict[int, tuple[str, ...]] = {
         "newest_first",
         "counted_once",
         "taken_each_time",
+        "given_back_by_anybody",
     ),
-    2: (
-        "lost_call_is_queued",
-        "answer_written_once",
-    ),
-    3: (
-        "claim_without_revision",
-        "limiter_starts_full",
-    ),
-    4: ("dropped_without_a_word",),
-    6: ("strangers_left",),
-    7: (
-        "doubt_replaced",
-        "wish_left_open",
-    ),
+    2: ("answer_written_once",),
+    3: ("limiter_starts_full",),
+    7: ("wish_left_open",),
     8: (
         "no_slot",
         "max_forgotten",
@@ -44,15 +30,29 @@ FINDS: dict[int, tuple[str, ...]] = {
     ),
     9: (
         "own_clock_believed",
-        "given_back_by_anybody",
+        "lost_release_is_kept",
+    ),
+    10: (
+        "unclear_is_absent",
+        "cancelled_and_bought",
+        "old_answer_believed",
     ),
     11: ("doubt_not_counted",),
-    13: (
-        "restored_and_bought",
-        "released_each_time",
+    29: (
+        "one_look",
+        "dropped_without_a_word",
     ),
-    26: ("one_look",),
-    28: ("lost_release_is_kept",),
     34: ("short_at_once",),
+    42: (
+        "strangers_left",
+        "left_as_it_is",
+    ),
+    46: (
+        "lost_call_is_queued",
+        "claim_without_revision",
+        "restored_and_bought",
+        "doubt_replaced",
+    ),
+    56: ("released_each_time",),
 }
 """Seeds, and the mutants of `every.py` that each finds. What draws otherwise makes other worlds of them."""

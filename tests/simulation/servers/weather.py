@@ -29,6 +29,7 @@ LASTS = (1.0, 4.0, 15.0)
 RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
+REPLACED = "replaced before the mark"
 CLAIM = called(claim.claim, "claimed")
 KEEPS = called(stopped_releases.keep_all)
 """Where an audit has looked at all, and keeps what is on its way back."""
@@ -39,6 +40,10 @@ LOOKS, APART = 100, 0.25
 """How often, and after how many seconds each, it is looked whether another audit has let its account go on."""
 OVER_IT = (0.1, 0.3, 0.6)
 """Seconds for which who has claimed stands still while the server is replaced."""
+AT_MOST = 0.9
+"""The same for who waits until another has claimed it on the new one: less than an intent is good for."""
+SOON = 0.05
+"""Seconds between two looks whether that is so."""
 KEPT = 0.3
 """The share of rounds in which a copy is put away, of a server that may go back to it."""
 
@@ -54,6 +59,7 @@ STATES = (READ_ONLY, FULL, REDIS_READ_ONLY)
 
 
 _ANY_BEHIND = "SELECT 1 FROM provider_state WHERE cause = 'database_behind'"
+_CALLED_FOR = "SELECT 1 FROM purchase WHERE id = ? AND status = 'purchasing'"
 _GOING_BACK = """SELECT 1 FROM number_release r JOIN release_attempt a ON a.release_id = r.id
     WHERE r.status = 'open' AND (r.doubt OR a.outcome IS NULL)"""
 
@@ -148,7 +154,7 @@ class Weather:
     def lags(self, what: str) -> bool:
         """Whether a replica does not come to know of the transaction that begins, and is promoted right after it."""
         world = self._world
-        if not (world.files.named and what == CLAIM and world.faults.happens("replaced before the mark")):
+        if not (world.files.named and what == CLAIM and world.faults.happens(REPLACED)):
             return False
         self._copy()
         return True
@@ -186,9 +192,16 @@ class Weather:
         self._world.judge.copied()
 
     def replace(self) -> None:
-        """Promote it while the running actor stands still."""
+        """Promote it while the running actor stands still: for some time, or until another has claimed the same."""
+        world, me = self._world, self._world.clockwork.me
+        hand = me.hand if me is not None else ()
         self._go_back()
-        self._world.clockwork.sleep(self._chance.choice(OVER_IT))
+        if self._chance.random() < 0.5:
+            world.clockwork.sleep(self._chance.choice(OVER_IT))
+            return
+        until = world.clockwork.seconds() + AT_MOST
+        while world.clockwork.seconds() < until and not any(world.judge.one(_CALLED_FOR, one) for one in hand):
+            world.clockwork.sleep(SOON)
 
     def _go_back(self) -> None:
         world = self._world
