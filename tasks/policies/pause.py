@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 
 from schemas.config.policy import Policy
@@ -35,11 +36,15 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Pause:
-    """Stop a provider. `cooldown` is in seconds, None until a person resumes it."""
+    """Stop a provider. `cooldown` is in seconds, None until a person resumes it.
+
+    `lost_until` is when the newest call began that a database behind has lost: a pause from before was not for that.
+    """
 
     cause: Cause
     reason: str
     cooldown: float | None
+    lost_until: datetime | None = None
 
 
 def longer(cooldown: float) -> float:

@@ -19,10 +19,11 @@ from tasks.policies.accounts import Account
 from tasks.policies.pause import Cause, Pause
 from tasks.provider_reaction import pause_provider
 from tasks.releases.stopped_releases import WENT_BACK, keep_all
-from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than
+from tasks.restored_database.lost_calls import Lost, all_lost, lost_calls, newest_marks, others_than, unknown_to
 from tasks.restored_database.questioned_accounts import in_question
 from tasks.runtime import Runtime
 from tasks.transactions import NotHere, always, server_of
+from tasks.watermark import Mark
 
 T = TypeVar("T")
 
@@ -40,8 +41,8 @@ def compare(runtime: Runtime) -> bool:
         _begin_anew(runtime)
     runtime.watermark.relink(links)
     for account in in_question(runtime):
-        if _went_back(runtime, account):
-            _stop(runtime, account)
+        if lost := _lost_lately(runtime, account):
+            _stop(runtime, account, lost)
     return False
 
 
@@ -96,30 +97,31 @@ def on_compared_server(runtime: Runtime, action: Callable[[Connection], T]) -> T
             compare_once(runtime, exc.server)
 
 
-def _went_back(runtime: Runtime, account: str) -> bool:
-    """By the newest marks, and by all since the last look that found none lost: one may have been marked late."""
-    if lost_calls(runtime.database, account, newest_marks(runtime, account)).calls:
-        return True
+def _lost_lately(runtime: Runtime, account: str) -> Sequence[Mark]:
+    """Lost calls of the newest marks, or else of all since the last look that found none: one may be marked late."""
+    if lost := lost_calls(runtime.database, account, newest_marks(runtime, account)).calls:
+        return lost
     since = runtime.watermark.since_known(account, others_than(runtime, account))
     with runtime.database.read() as conn:
-        if history.lost(conn, since.marks, account=account):
-            return True
-    runtime.watermark.known(since)
-    return False
+        lost = history.lost(conn, since.marks, account=account)
+    if not lost:
+        runtime.watermark.known(since)
+    return lost
 
 
-def _stop(runtime: Runtime, of: str) -> None:
+def _stop(runtime: Runtime, of: str, lately: Sequence[Mark]) -> None:
     account = runtime.accounts[of]
     with runtime.database.read() as conn:
         rows = standing.read(conn, account)
-    behind = {row["provider"] for row in rows if row["cause"] == Cause.BEHIND}
-    going = [alias for alias in account.aliases if alias not in behind]
-    lost = all_lost(runtime, of) if going else None
-    if lost is not None and lost.calls:
+    behind = {row["provider"]: row["paused_at"] for row in rows if row["cause"] == Cause.BEHIND}
+    if behind.keys() >= {*account.aliases} and not unknown_to(behind.values(), lately):
+        return
+    lost = all_lost(runtime, of)
+    if lost.calls:
         still = partial(_is_unanswered, lost)
         doubt_lost(runtime, lost, still)
-        wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None)
-        for alias in going:
+        wanted = Pause(cause=Cause.BEHIND, reason=str(lost), cooldown=None, lost_until=lost.until)
+        for alias in account.aliases:
             pause_provider(runtime, alias, wanted, also=standing.former(rows, account.aliases), still=still)
         keep_numbers(runtime, of, still=partial(_is_stopped, account))
 

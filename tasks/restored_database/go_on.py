@@ -23,7 +23,7 @@ from tasks.orders import CHUNK
 from tasks.policies.backoff import call_length
 from tasks.policies.pause import Cause
 from tasks.restored_database.detect import doubt_lost, keep_numbers
-from tasks.restored_database.lost_calls import Lost, all_lost
+from tasks.restored_database.lost_calls import Lost, all_lost, unknown_to
 from tasks.runtime import Binding, Runtime
 from tasks.watermark import Mark
 
@@ -62,7 +62,7 @@ def take_in(runtime: Runtime, binding: Binding, report: Report, done: Settlement
     began = _behind(runtime, binding.account)
     if not (lost.calls or began):
         return None
-    if not began:
+    if unknown_to(began.values(), lost.calls):
         doubt_lost(runtime, lost)
     shows = _over_by(binding.policy, lost, began, report.walks.clock_set_at)
     if report.walks.shows_by < shows:
@@ -159,7 +159,7 @@ def believe(runtime: Runtime, binding: Binding, by: str, why: str) -> tuple[list
     """
     account = binding.account
     lost, began = all_lost(runtime, account), _behind(runtime, account)
-    if not began:
+    if unknown_to(began.values(), lost.calls):
         doubt_lost(runtime, lost)
     still = partial(_is_paused_since, runtime, account, began)
     keep_numbers(runtime, account, even_under_way=True, still=still)

@@ -41,6 +41,11 @@ class Lost:
         """What was called for to be given back, each once, the newest first."""
         return list(dict.fromkeys(mark.number for mark in self.calls if mark.release_id is not None))
 
+    @property
+    def until(self) -> datetime | None:
+        """When the newest of them began."""
+        return max((mark.started_at for mark in self.calls), default=None)
+
     def __str__(self) -> str:
         first, last = (_second(one.started_at) for one in (self.calls[-1], self.calls[0]))
         back = sum(mark.release_id is not None for mark in self.calls)
@@ -65,6 +70,15 @@ def lost_calls(database: Database, account: str, marks: Sequence[Mark]) -> Lost:
     gone = set(lost)
     known = max((mark.started_at for mark in marks if mark not in gone), default=None)
     return Lost(account=account, calls=lost, known=known)
+
+
+def unknown_to(pauses: Iterable[datetime], calls: Iterable[Mark]) -> bool:
+    """Whether any of lost *calls* was made after all *pauses* of its account began: none of them was for it.
+
+    The account had gone on since, and the database came back to a time at which it was stopped for another restore.
+    """
+    last = max(pauses, default=None)
+    return any(last is None or mark.started_at > last for mark in calls)
 
 
 def newest_marks(runtime: Runtime, account: str) -> list[Mark]:

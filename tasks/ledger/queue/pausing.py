@@ -58,9 +58,10 @@ def pause(
     """Pause *provider*, or lengthen the pause whose probe failed. True where this began the pause.
 
     A database that went back in time begins one of its own, whatever stood: the machine's would have probed, and who
-    ended a person's would have lost calls bought again. A person's stands beneath it, and neither ends the other. What
-    was released is taken back, with what was under the account's names *also*, which this stops too. Nothing where
-    *still*, asked while nobody else can begin or end a pause of it, says no.
+    ended a person's would have lost calls bought again. So does one that went back once more, to a time at which the
+    account was stopped for that already: who let it go on meanwhile did not know what is lost now. A person's stands
+    beneath it, and neither ends the other. What was released is taken back, with what was under the account's names
+    *also*, which this stops too. Nothing where *still*, asked as nobody else can begin or end a pause of it, says no.
     """
     state = _locked(conn, provider, now)
     if not still(conn):
@@ -168,7 +169,7 @@ def _set(conn: Connection, provider: str, now: datetime, **values: Any) -> None:
 def _values(state: Row, wanted: Pause, now: datetime, *, begins: bool) -> Row:
     cooldown = wanted.cooldown if begins or wanted.cooldown is None else longer(state["cooldown"] or wanted.cooldown)
     return {
-        "paused_at": now if begins else state["paused_at"],
+        "paused_at": max(now, wanted.lost_until or now) if begins else state["paused_at"],
         "reason": wanted.reason,
         "cause": str(wanted.cause),
         "cooldown": cooldown,
@@ -177,7 +178,9 @@ def _values(state: Row, wanted: Pause, now: datetime, *, begins: bool) -> Row:
 
 
 def _beneath(state: Row, wanted: Pause) -> Row:
-    """A person's pause over which that of a database behind comes."""
+    """A person's pause over which that of a database behind comes, or came before."""
+    if wanted.cause is Cause.BEHIND and state["cause"] == Cause.BEHIND:
+        return {}
     stands = wanted.cause is Cause.BEHIND and state["cause"] == Cause.PERSON
     return {
         "person_paused_at": state["paused_at"] if stands else None,
@@ -196,7 +199,8 @@ def _lasting(state: Row) -> Iterator[Pause]:
 def _stays(state: Row, wanted: Pause, now: datetime) -> bool:
     """Whether the present pause is the stronger one."""
     if wanted.cause is Cause.BEHIND:
-        return bool(state["cause"] == Cause.BEHIND)
+        lost_since = wanted.lost_until is not None and state["paused_at"] < wanted.lost_until
+        return bool(state["cause"] == Cause.BEHIND and not lost_since)
     if wanted.cause is Cause.PERSON:
         return False
     return not Cause(state["cause"]).by_machine or _waits(state, now)

@@ -317,6 +317,31 @@ def test_a_persons_pause_hides_no_database_behind(past: Past) -> None:
     assert past.causes() == [Cause.BEHIND] * 2
 
 
+def test_one_that_goes_back_once_more_to_a_time_at_which_it_was_stopped_for_that_stops_anew(past: Past) -> None:
+    past.world.pause(Cause.BEHIND, cooldown=None)
+    past.world.pause(Cause.PERSON, cooldown=None)
+    past.keep()
+    stopped = past.state()
+    past.world.clock.advance(60)
+    with past.world.write() as conn:
+        pausing.resume_behind(conn, "acme", past.world.clock(), by="a test", note="an audit took in what is ours")
+        pausing.resume(conn, "acme", past.world.clock(), by_machine=False)
+    past.world.queued(number(1))
+    past.world.tick()
+    assert past.charged() == [number(1)]
+    past.go_back()
+    past.world.clock.advance(60)
+    past.compare()
+    anew = past.state()
+    assert anew["paused_at"] > stopped["paused_at"]
+    assert number(1) in anew["reason"]
+    assert anew["person_reason"] == stopped["person_reason"] == "for a test"
+    past.world.clock.advance(60)
+    past.compare()
+    assert past.state() == anew
+    assert [number(1) in one["reason"] for one in past.told("paused")] == [False, True, True]
+
+
 def test_one_that_went_back_to_before_an_account_was_written_anew_buys_nothing_twice(past: Past) -> None:
     """The marks of its calls stand under the new name then, and the copy's purchases are moved there once more."""
     world = past.world

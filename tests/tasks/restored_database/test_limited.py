@@ -13,8 +13,10 @@ from schemas.requests import BuyNumber
 from schemas.status import Status
 from schemas.tables.purchases import PURCHASE
 from tasks import orders
+from tasks.ledger.queue import pausing
 from tasks.once import Once
 from tasks.policies.full_orders import FullOrders
+from tasks.policies.pause import Cause, Pause
 from tasks.restored_database import detect
 from tests.servers.backups import Backup
 from tests.tasks.pools.supplying import Supplied, area, supplied
@@ -22,8 +24,11 @@ from workers.database.connections import SqlDatabase
 
 
 @contextmanager
-def restored(url: str) -> Iterator[Supplied]:
-    """Of two numbers, each at an account of its own, one may be bought, and was; the database knows nothing of it."""
+def restored(url: str, *, stopped: bool = False) -> Iterator[Supplied]:
+    """Of two numbers, each at an account of its own, one may be bought, and was; the database knows nothing of it.
+
+    *stopped*: nor that the first account went on, which stands there as stopped for another restore.
+    """
     database = SqlDatabase(url)
     world = supplied(database)
     order_id = str(orders.begin(world.runtime, max_purchases=1)["id"])
@@ -32,8 +37,14 @@ def restored(url: str) -> Iterator[Supplied]:
     ]
     orders.load(world.runtime, order_id, list(enumerate(wanted, 1)))
     orders.finish(world.runtime, order_id)
+    if stopped:
+        with world.write() as conn:
+            pausing.pause(conn, "first", Pause(cause=Cause.BEHIND, reason="it went back", cooldown=None), world.clock())
     database.close()
     with closing(Backup(url)) as copy:
+        world.clock.advance(60)
+        with world.write() as conn:
+            pausing.resume_behind(conn, "first", world.clock(), by="a test", note="an audit took in what is ours")
         world.timers("first")
         world.work()
         assert charged(world) == ["first"]
@@ -76,6 +87,13 @@ def test_nothing_is_released_beside_it(world: Supplied) -> None:
     detect.compare(world.runtime)
     buy(world)
     assert charged(world) == ["first"]
+
+
+def test_nothing_is_where_the_account_stands_as_stopped_for_another_restore(database_url: str) -> None:
+    with restored(database_url, stopped=True) as world:
+        detect.compare(world.runtime)
+        buy(world)
+        assert charged(world) == ["first"]
 
 
 def test_the_first_call_on_another_server_finds_it_out(postgres_url: str) -> None:

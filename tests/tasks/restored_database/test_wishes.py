@@ -10,7 +10,9 @@ import pytest
 from redis import Redis
 
 from tasks.audit import compare
+from tasks.ledger.queue import pausing
 from tasks.operator.retry_order import retry
+from tasks.policies.pause import Cause, Pause
 from tasks.restored_database import detect, go_on
 from tasks.watermark import Watermark
 from tests.servers import RedisServer
@@ -26,9 +28,17 @@ class Past:
         self.world, self.url = world, url
         self.order = world.wish(10)
 
-    def go_back(self) -> None:
+    def go_back(self, *, stopped: bool = False) -> None:
+        """*stopped*: to where the first account was stopped for another restore; it went on since."""
+        if stopped:
+            behind = Pause(cause=Cause.BEHIND, reason="it went back", cooldown=None)
+            with self.world.runtime.database.write() as conn:
+                pausing.pause(conn, "first", behind, self.world.clock())
         self.world.runtime.database.close()
         copy = Backup(self.url)
+        self.world.later(minutes=1)
+        with self.world.runtime.database.write() as conn:
+            pausing.resume_behind(conn, "first", self.world.clock(), by="a test", note="seen")
         self.world.until_completed(self.order)
         self.world.runtime.database.close()
         copy.restore()
@@ -97,10 +107,11 @@ def test_a_wish_at_another_account_goes_on(past: Past) -> None:
     past.world.until_completed(other)
 
 
+@pytest.mark.parametrize("stopped", [False, True], ids=["goes on", "stands as stopped"])
 @pytest.mark.parametrize("by_audit", [True, False], ids=["audit", "word"])
-def test_who_is_asked_first_stops_it_too(past: Past, by_audit: bool) -> None:
+def test_who_is_asked_first_stops_it_too(past: Past, by_audit: bool, stopped: bool) -> None:
     """No worker has found it out."""
-    past.go_back()
+    past.go_back(stopped=stopped)
     past.go_on(by_audit=by_audit, found_out=False)
     past.world.until_completed(past.order)
     assert past.charged() == 10
