@@ -54,5 +54,6 @@ FINDS: dict[int, tuple[str, ...]] = {
         "doubt_replaced",
     ),
     56: ("released_each_time",),
+    429993292: ("standing_pause_believed",),
 }
 """Seeds, and the mutants of `every.py` that each finds. What draws otherwise makes other worlds of them."""

@@ -120,6 +120,14 @@ def pause_alone_believed() -> AbstractContextManager[Any]:
     return patch.object(go_on, "taken_in", lambda *_, **__: True)
 
 
+def standing_pause_believed() -> AbstractContextManager[Any]:
+    """An account that stands as stopped in a copy is taken for one whose lost calls are known."""
+    stack = ExitStack()
+    for module in (detect, go_on):
+        stack.enter_context(patch.object(module, "unknown_to", lambda pauses, _calls: not [*pauses]))
+    return stack
+
+
 def kept_after_it_went_on() -> AbstractContextManager[Any]:
     """An audit keeps what is on its way back though another has let the account go on since."""
     careful = detect.keep_all
@@ -137,6 +145,7 @@ def released_before_it_was_known() -> AbstractContextManager[Any]:
 
 MUTANTS_OF_MONEY = (
     pause_alone_believed,
+    standing_pause_believed,
     released_before_it_was_known,
     kept_after_it_went_on,
     late_mark_accepted,
