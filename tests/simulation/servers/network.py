@@ -6,6 +6,7 @@ half of the rate guard later, which is what the pace allows for on the way.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 DRIPS = 4
+_ITEM = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Network:
@@ -68,7 +70,7 @@ class Network:
         kind, restores = incoming.path.split("/")[1], self.world.files.restores
         going = _gives_back(incoming)
         self.going += going
-        numbers = [one for one in sorted(self.world.asked) if _asks_for(incoming, kind, one)]
+        numbers = self._asked_for(incoming, kind)
         self.under_way.update(numbers)
 
         def arrive() -> None:
@@ -79,6 +81,13 @@ class Network:
 
         self.world.clockwork.spawn("a late request", Process("the way", mortal=False), arrive)
         return Delivery(Reply(200, {}), way="silence")
+
+    def _asked_for(self, incoming: Incoming, kind: str) -> list[tuple[str, str]]:
+        """What a request is for, of what was asked for: it names numbers, or the stock items that Bird buys by."""
+        says = _says(incoming)
+        items = {self.control.inventory.shown(item) for item in _ITEM.findall(says)}
+        asked = [one for one in sorted(self.world.asked) if one[0] == kind]
+        return [one for one in asked if one[1] in items or one[1].removeprefix("+") in says]
 
     def give_back(self, kind: str, account: str, number: str) -> bool:
         """Give a number back by the provider's portal; False where it is not there, or a call for it is on its way."""
@@ -175,10 +184,6 @@ def _route(incoming: Incoming) -> Route | None:
 def _says(incoming: Incoming) -> str:
     """Where a purchase may name its number."""
     return f"{incoming.path} {incoming.body.decode()}"
-
-
-def _asks_for(incoming: Incoming, kind: str, one: tuple[str, str]) -> bool:
-    return one[0] == kind and one[1].removeprefix("+") in _says(incoming)
 
 
 def _words(delivery: Delivery) -> str:
