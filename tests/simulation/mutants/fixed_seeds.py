@@ -38,11 +38,14 @@ FINDS: dict[int, tuple[str, ...]] = {
         "old_answer_believed",
     ),
     11: ("doubt_not_counted",),
+    26: ("missed_slot_used",),
     29: (
         "one_look",
         "dropped_without_a_word",
     ),
     34: ("short_at_once",),
+    39: ("limiter_from_the_past",),
+    40: ("late_mark_accepted",),
     42: (
         "strangers_left",
         "left_as_it_is",
@@ -53,7 +56,12 @@ FINDS: dict[int, tuple[str, ...]] = {
         "restored_and_bought",
         "doubt_replaced",
     ),
+    53: ("account_by_alias",),
     56: ("released_each_time",),
+    57: ("marked_by_number",),
+    208: ("bought_by_whoever_it_is_now",),
+    234: ("pause_alone_believed",),
+    318: ("answer_by_revision",),
     429993292: ("standing_pause_believed",),
 }
 """Seeds, and the mutants of `every.py` that each finds. What draws otherwise makes other worlds of them."""
