@@ -26,7 +26,10 @@ CLOSE = (
 YES = (OutcomeKind.PURCHASED, OutcomeKind.PROCESSING)
 MAY_BE_EXECUTED = or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.in_((OutcomeKind.UNKNOWN, *YES)))
 """The attempts that the provider may have executed, or did."""
-_CLOSE_NO = CLOSE.where(or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES)))
+# A server that was replaced may have given its revision to another call: of that one it says nothing.
+_CLOSE_NO = CLOSE.where(
+    ATTEMPT.c.deadline == bindparam("at_deadline"), or_(ATTEMPT.c.outcome.is_(None), ATTEMPT.c.outcome.not_in(YES))
+)
 WITHOUT = (Status.FAILED, Status.CANCELLED)
 """Statuses of purchases that ended without their number."""
 
@@ -49,7 +52,11 @@ def close_attempt(conn: Connection, row: Mapping[str, Any], outcome: Outcome, no
 
     The purchase is locked before its attempt, everywhere: else an answer and the sweep wait for each other.
     """
-    conn.execute(CLOSE if outcome.yes else _CLOSE_NO, closing(row, outcome, now))
+    values = closing(row, outcome, now)
+    if outcome.yes:
+        conn.execute(CLOSE, values)
+    else:
+        conn.execute(_CLOSE_NO, {**values, "at_deadline": row["call_deadline"]})
 
 
 def closing(row: Mapping[str, Any], outcome: Outcome, now: datetime) -> Row:

@@ -279,5 +279,6 @@ def _close(conn: Connection, row: Row, outcome: ReleaseOutcome, now: datetime) -
         "error_code": clip(outcome.error_code, 80),
         "detail": clip(outcome.detail or outcome.error),
     }
-    same = (_CALL.release_id == row["id"], _CALL.revision == row["revision"])
+    # A server that was replaced may have given its revision to another call.
+    same = (_CALL.release_id == row["id"], _CALL.revision == row["revision"], _CALL.deadline == row["call_deadline"])
     conn.execute(update(RELEASE_ATTEMPT).where(*same).values(**values))

@@ -11,7 +11,7 @@ from sqlalchemy import update
 
 from schemas.outcomes import OutcomeKind
 from schemas.status import DEAD, Status
-from schemas.tables.purchases import PURCHASE
+from schemas.tables.purchases import ATTEMPT, PURCHASE
 from tasks.ledger import history
 from tasks.ledger.history import Unvouched, WentBack
 from tasks.ledger.rows import Row, new_id
@@ -90,6 +90,7 @@ def test_whatever_is_not_bought_is_held_by_its_last_call(world: World, status: S
     row = world.claimed(number(1)).row
     with world.write() as conn:
         conn.execute(update(PURCHASE).values(status=status, call_deadline=START, error_code="refused"))
+        conn.execute(update(ATTEMPT).values(deadline=START))
     last = mark(1, 4)
     [held] = hold(world, last, mark(1))
     after = world.row(row["id"])

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
-from sqlalchemy import delete, update
+from sqlalchemy import delete, select, update
 
 from schemas.status import Status
 from schemas.tables.releases import RELEASE, RELEASE_ATTEMPT
@@ -83,6 +84,22 @@ def test_nor_does_the_answer_of_a_call(returns: Returns) -> None:
     assert returns.world.row(row["id"])["status"] == Status.RELEASED
     assert [one["error_code"] for one in returns.releases()] == ["by_person"]
     assert told(returns) == 1
+
+
+def test_nor_does_it_tell_what_the_call_came_to_that_has_its_revision_since(returns: Returns) -> None:
+    asked(returns)
+
+    def called_anew() -> None:
+        [attempt] = returns.world.rows(select(RELEASE_ATTEMPT))
+        later = attempt["deadline"] + timedelta(minutes=1)
+        with returns.world.write() as conn:
+            conn.execute(update(RELEASE_ATTEMPT).values(deadline=later))
+            conn.execute(update(RELEASE).values(call_deadline=later))
+
+    returns.world.points["release_answered"] = called_anew
+    returns.provider.answers.append(LOST)
+    returns.step()
+    assert [one["outcome"] for one in returns.world.rows(select(RELEASE_ATTEMPT))] == [None]
 
 
 def test_a_look_says_nothing_of_a_call_that_was_made_after_it(

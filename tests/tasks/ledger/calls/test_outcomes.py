@@ -331,6 +331,17 @@ def test_a_no_from_before_the_database_went_back_changes_nothing(world: World, o
     assert world.row(claim.row["id"]) == called_again
 
 
+@pytest.mark.parametrize("outcome", [NOT_SENT, REFUSED, UNKNOWN])
+def test_nor_what_the_call_came_to_that_has_its_revision_since(world: World, outcome: Outcome) -> None:
+    claim = world.claimed()
+    with world.write() as conn:
+        another = {"deadline": claim.deadline + timedelta(seconds=60), "outcome": str(OutcomeKind.UNKNOWN)}
+        conn.execute(update(ATTEMPT).values(**another, error_code="its own"))
+    go_back(world, claim, status=Status.UNKNOWN, call_deadline=another["deadline"])
+    record(world, claim, outcome)
+    assert [row["error_code"] for row in world.rows(select(ATTEMPT))] == ["its own"]
+
+
 def test_yeses_from_before_the_database_went_back_are_taken(world: World) -> None:
     claims = [world.claimed(number(index)) for index in range(2)]
     for claim in claims:
