@@ -247,6 +247,10 @@ class Returns:
         """The accounts that the database is behind for, as somebody has noticed."""
         return {account for (account,) in self._world.judge.all(_BEHIND)}
 
+    def forgotten(self, number: str) -> bool:
+        """Whether it was given back, and a database that went back may not know: then two calls bought it."""
+        return self._world.weather.went_back > 0 and any(number == one[1] for one in self._ever)
+
     def by_hand(self, one: tuple[str, str]) -> None:
         """A person has given it back."""
         self._world.judge.charged.pop(one, None)
