@@ -265,6 +265,7 @@ class Judge:
                 return
             raise Broken(f"{number} at {kind} is charged, and no intent stands in the table")
         self.adrift.add((kind, number))
+        self._calls_before[kind, number] = {_call(row) for row in self._calls((kind, number))}
         if self._under_way[kind, number] != self._world.store.forgot:
             self.forgot()
 
