@@ -46,6 +46,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "connection takes too long": (0.0, 0.02),
     "reading fails": (0.0, 0.2, 0.8),
     "giving back fails": (0.0, 0.2, 0.6),
+    # in a theme alone
+    "giving back loses its answer": (0.0,),
     # by number that is given back
     "list shows what is gone": (0.0, 0.0, 0.3, 0.9),
     # by round of the weather, a few seconds each
@@ -77,6 +79,8 @@ RATES: dict[str, tuple[float, ...]] = {
     "a person errs": (0.0, 0.0, 0.0, 0.8),
     # by claim
     "replaced before the mark": (0.0, 0.0, 0.0, 0.05),
+    # by claim; in a theme alone
+    "restored to before a call": (0.0,),
     # by audit that has not taken in what is ours, and by account that goes on after; in a theme alone
     "replaced within an audit": (0.0,),
     # by audit that is about to let an account go on; in a theme alone
@@ -112,9 +116,11 @@ PROVIDER_RATES: dict[str, tuple[float, ...]] = {
 """The sandbox's own faults (`tasks/sandbox/faults.py`), by purchase call."""
 
 READING = ("error_before", "cut_before", "silence_before", "html", "throttle")
+UNHEARD = ("error_after", "cut_after", "silence_after")
+"""What is executed, and its answer says nothing."""
 GIVING_BACK: tuple[tuple[str, dict[str, Any]], ...] = (
-    *((name, {}) for name in ("error_before", "error_after", "cut_before", "cut_after", "silence_before")),
-    *((name, {}) for name in ("silence_after", "html", "throttle", "account", "slow", "drip")),
+    *((name, {}) for name in (*UNHEARD, "error_before", "cut_before", "silence_before")),
+    *((name, {}) for name in ("html", "throttle", "account", "slow", "drip")),
     *(("status", {"status": status}) for status in (404, 404, 404, 410, 503)),
 )
 ANSWERS = ((0.001,), (0.05,), (0.001, 0.05, 0.3, 1.2))
@@ -154,6 +160,9 @@ DELIVERED = (0.0, 0.5, 5.0)
 PENDING = 45.0
 """The same for one that is pending for long: longer than until the last look, and than a restore and its audit take."""
 
+FOR_WHAT_IS_LOST = 8.0
+"""So much more often is that so of a call that a restore is about to lose: no list shows it, but of the others."""
+
 AFTER_THE_LAST_LOOK = 30.0
 
 LATE = (0.5, 1.5, 3.0, 4.5, 4.5, 20.0)
@@ -179,6 +188,7 @@ class Faults:
         if scarce.random() < SHARE:
             theme, kinds = scarce.choice(SCARCE)
         self.kinds = [self._rng.choice(kinds)] if kinds else []
+        self.alone = bool(kinds) and (theme, kinds) in SCARCE
         self.theme = theme
         self.edited, self.batched = kinds is ACCOUNTS, kinds is ORDERING
         rest = BESIDE_A_THEME if theme else 1.0
@@ -291,7 +301,9 @@ class Faults:
             control.plan(kind, self._rng.choice(READING), on="read")
 
     def giving_back(self, control: Control, kind: str) -> None:
-        if self.happens("giving back fails"):
+        if self.happens("giving back loses its answer"):
+            control.plan(kind, self._rng.choice(UNHEARD), on="release")
+        elif self.happens("giving back fails"):
             name, params = self._rng.choice(GIVING_BACK)
             control.plan(kind, name, on="release", **params)
 
@@ -320,7 +332,8 @@ class Faults:
 
     def delivered_in(self) -> float:
         """Seconds until what is bought now is delivered."""
-        return PENDING if self.happens("pending for long") else self._delivered
+        share = FOR_WHAT_IS_LOST if self._world.weather.loses else 1.0
+        return PENDING if self.happens("pending for long", share) else self._delivered
 
     def arrives_late(self) -> float:
         """Seconds until this purchase request is at the provider, whose sender will hear nothing; 0: at once."""

@@ -30,7 +30,7 @@ from tests.simulation.stage import Stage
 
 REPLACED = 16
 """A world whose database is replaced between a claim's commit and its mark: a fault that goes by a function's name."""
-RESTORED = 52
+RESTORED = 28
 """A world whose database is restored."""
 LONG = 600
 """Steps of a world that can be made much smaller."""

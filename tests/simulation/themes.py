@@ -36,6 +36,21 @@ ANSWERED: Theme = (
 )
 """An answer of a call that was lost comes to another call for the same number."""
 
+ASKED_ANEW: Theme = ({"list shows what is gone": 0.9, "provider refuse": 0.6}, GIVEN_BACK)
+"""What is asked for anew is refused, and looked for at once, while a list shows what was given back."""
+
+LOST_ORDER: Theme = (
+    {"restored to before a call": 0.4, "database restored": 0.0, "pending for long": 0.1},
+    ORDERING,
+)
+"""What was ordered is lost, and stands in no list before it is delivered; calls are of up to five numbers."""
+
+TOO_LATE: Theme = (
+    {"restored to before a call": 0.3, "another audits meanwhile": 0.8, "giving back loses its answer": 0.8},
+    GIVEN_BACK,
+)
+"""Who lets an account go on comes too late for that: what is given back by then is no more what a restore brought."""
+
 THEMES: tuple[Theme, ...] = (
     ({}, ()),
     # What is refused then is in doubt all the same: an earlier call has bought it.
@@ -63,8 +78,7 @@ THEMES: tuple[Theme, ...] = (
     # Whose list says not how many there are, and has no filter by number: what moves between two pages is seen by none.
     ({"list shrinks while it is paged": 0.95, "provider error_after": 0.6, "reading fails": 0.0}, ("vogent",)),
     ({"list shrinks while it is paged": 0.7, "database restored": 0.2}, PAGED),
-    # What is asked for anew is refused, and looked for at once, while a list shows what was given back.
-    ({"list shows what is gone": 0.9, "provider refuse": 0.6}, GIVEN_BACK),
+    ASKED_ANEW,
     # What an audit took in is lost once more, and the pause that it ends is not.
     ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
 )
@@ -77,25 +91,25 @@ SCARCE: tuple[Theme, ...] = (
     ({"gateway loses an answer": 0.4}, ("vogent",)),
     # What stands beside a list says whether it is one.
     ({"gateway loses an answer": 0.4}, UNCOUNTED),
-    # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
-    ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
+    *(LOST_ORDER,) * 2,
     # What an audit took in is lost once more, and the pause that it ends is not.
     ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
-    # Who lets an account go on comes too late for that: what is given back by then is no more what a restore brought.
-    ({"database restored": 0.1, "another audits meanwhile": 0.8, "giving back fails": 0.6}, GIVEN_BACK),
+    *(TOO_LATE,) * 2,
     # What was released for one account, or is in doubt there, comes to who calls the same alias another one.
     ({"pointed at another account": 1.0}, ACCOUNTS),
     # Who has claimed on a server that was replaced marks that too late for who claims the same on the next, at the same
     # revision, and makes no call.
     ({"replaced before the mark": 0.3, "message doubled": 0.7}, ()),
-    # What is asked for anew is refused, and looked for at once, while a list shows what was given back.
-    ({"list shows what is gone": 0.9, "provider refuse": 0.6}, GIVEN_BACK),
+    *(ASKED_ANEW,) * 2,
     # What was given out before a server came back is not in it.
     ({"redis restored": 0.3}, ()),
     PUBLISHED,
     ANSWERED,
 )
-"""The same, of SHARE of all worlds, whatever they would have had: what shows in one of many worlds of its theme."""
+"""The same, of SHARE of all worlds, whatever they would have had: what shows in one of many worlds of its theme.
+
+Where such a theme has kinds, the world has no others.
+"""
 
 SHARE = 0.5
 

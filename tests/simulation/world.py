@@ -123,7 +123,8 @@ class World:
         self.clockwork.switching = rng.choice((0.05, 0.3, 0.8))
         self.faults = Faults(self)
         self._share(self.chance("writers"))
-        self.kinds = sorted({*rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5))), *self.faults.kinds})
+        some = rng.sample(KINDS, rng.choice((1, 1, 2, 2, 5)))
+        self.kinds = sorted({*self.faults.kinds, *(() if self.faults.alone else some)})
         # Where a clock that is set ahead saves more of the wait than the looks after it take.
         timeout = 8.0 if self.faults.rates["database's clock is set"] else 2.0
         self.by_the_last_look = timeout + BY_THE_LAST_LOOK

@@ -30,6 +30,7 @@ RESTORE_TAKES = (4.0, 8.0)
 QUICKLY = (0.1, 0.5, 4.0)
 """The same where servers have names."""
 REPLACED = "replaced before the mark"
+LOSES = "restored to before a call"
 CLAIM = called(claim.claim, "claimed")
 KEEPS = called(stopped_releases.keep_all)
 """Where an audit has looked at all, and keeps what is on its way back."""
@@ -71,7 +72,7 @@ class Weather:
         self._world = world
         self._chance = world.chance("weather")
         self._until: dict[str, float] = {}
-        self._gone = self._lags = self._waits = False
+        self._gone = self._lags = self.loses = self._waits = False
         self.went_back = 0
         """How often the database did, in this world."""
         self._redis_copy: tuple[list[tuple[bytes, bytes]], list[Sent]] | None = None
@@ -142,10 +143,11 @@ class Weather:
 
     def _database(self, hit: list[str]) -> None:
         world = self._world
-        if world.faults.rates["database restored"] and self._chance.random() < KEPT and not self._lags:
+        if world.faults.rates["database restored"] and self._chance.random() < KEPT and not (self._lags or self.loses):
             self._copy()
-        if not (world.judge.has_copy and world.faults.happens("database restored", about=hit)):
+        if not self.loses and not (world.judge.has_copy and world.faults.happens("database restored", about=hit)):
             return
+        self.loses = False
         self._gone = True
         world.clockwork.sleep(self._chance.choice(QUICKLY if world.files.named else RESTORE_TAKES))
         self._gone = False
@@ -154,7 +156,13 @@ class Weather:
     def lags(self, what: str) -> bool:
         """Whether a replica does not come to know of the transaction that begins, and is promoted right after it."""
         world = self._world
-        if not (world.files.named and what == CLAIM and world.faults.happens(REPLACED)):
+        if what != CLAIM or self.loses:
+            return False
+        if world.faults.happens(LOSES):
+            self.loses = True
+            self._copy()
+            return False
+        if not (world.files.named and world.faults.happens(REPLACED)):
             return False
         self._copy()
         return True
