@@ -72,7 +72,9 @@ class Weather:
         self._world = world
         self._chance = world.chance("weather")
         self._until: dict[str, float] = {}
-        self._gone = self._lags = self.loses = self._waits = False
+        self._gone = self._lags = self._waits = False
+        self.loses = False
+        """Whether the database is about to go back to before a call that is being made."""
         self.went_back = 0
         """How often the database did, in this world."""
         self._redis_copy: tuple[list[tuple[bytes, bytes]], list[Sent]] | None = None
@@ -154,7 +156,10 @@ class Weather:
         self._go_back()
 
     def lags(self, what: str) -> bool:
-        """Whether a replica does not come to know of the transaction that begins, and is promoted right after it."""
+        """Whether a replica does not come to know of the transaction that begins, and is promoted right after it.
+
+        Or have the database go back to before it in the next round, when the call that it claims was made.
+        """
         world = self._world
         if what != CLAIM or self.loses:
             return False
