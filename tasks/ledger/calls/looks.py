@@ -15,7 +15,7 @@ from tasks.ledger.among import among
 from tasks.ledger.calls.attempts import MAY_BE_EXECUTED, YES
 from tasks.ledger.calls.found import bought_before, write_found, write_refused
 from tasks.ledger.calls.given_back import believed
-from tasks.ledger.calls.outcomes import settle, take_evidence
+from tasks.ledger.calls.outcomes import has_ended, settle, take_evidence
 from tasks.ledger.rows import Row, is_as_it_was, lock, watched
 from tasks.policies.backoff import longest_wait
 from tasks.policies.retry import Decision, History, after_look, after_poll
@@ -123,6 +123,8 @@ def _late_look(
     *call* is the revision of the call that it is a yes to, as a late answer to that one would be.
     """
     if look.kind not in (LookKind.OWNED, LookKind.PROCESSING):
+        return None
+    if look.kind is LookKind.PROCESSING and has_ended(present, look.provider_order_id):
         return None
     return take_evidence(conn, present, after_look(look, _history(conn, present), policy), now, call)
 

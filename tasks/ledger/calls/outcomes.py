@@ -199,7 +199,7 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
         # As of then: of a later purchase it says nothing.
         close_attempt(conn, claimed, outcome, over)
         return None
-    if _has_ended(row, outcome):
+    if outcome.kind is OutcomeKind.PROCESSING and has_ended(row, outcome.provider_order_id):
         return None
     other = put_aside(conn, claimed, outcome.provider_number_id)
     close_attempt(conn, claimed, outcome, now)
@@ -209,11 +209,10 @@ def late_yes(conn: Connection, claimed: Row, outcome: Outcome, decision: Decisio
     return after
 
 
-def _has_ended(row: Row, outcome: Outcome) -> bool:
-    """Whether an answer says no more than that an order was taken, by whose end *row* failed, and by nobody's word."""
-    taken = outcome.kind is OutcomeKind.PROCESSING and outcome.provider_order_id is not None
-    same = row["provider_order_id"] == clip(outcome.provider_order_id, 200)
-    return taken and same and row["status"] == Status.FAILED and row["error_code"] != RESOLVED
+def has_ended(row: Row, order_id: str | None) -> bool:
+    """Whether *row* failed by the end of this order, and by nobody's word: that it was taken once says nothing new."""
+    same = order_id is not None and row["provider_order_id"] == clip(order_id, 200)
+    return same and row["status"] == Status.FAILED and row["error_code"] != RESOLVED
 
 
 def take_evidence(

@@ -12,6 +12,7 @@ from schemas.outcomes import COMPLIANCE, Look, LookKind, Outcome, OutcomeKind
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PROVIDER
+from tasks.ledger.calls import looks
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
@@ -87,6 +88,43 @@ def test_the_late_answer_of_an_order_that_ended_says_nothing_new(world: World) -
     assert record(world, claim, ORDERED) is None
     assert world.row(row["id"]) == failed
     assert world.events() == ["failed"]
+
+
+def overtaken(world: World) -> tuple[Row, Row]:
+    """The purchase as a look that stood still began with it, and as another one left it, which saw its order end."""
+    seen = bought(world, ORDERED)
+    ended = look(world, replace(ENDED, provider_order_id="order-1"), seen)
+    assert ended["status"] == Status.FAILED
+    return seen, ended
+
+
+def late(world: World, seen: Row, order: str) -> Row | None:
+    taken = Look(kind=LookKind.PROCESSING, provider_order_id=order)
+    with world.write() as conn:
+        return looks.record_look(conn, seen, taken, world.binding.policy, world.clock.watch())
+
+
+def test_so_does_a_look_at_it_that_was_overtaken(world: World) -> None:
+    seen, failed = overtaken(world)
+    assert late(world, seen, "order-1") is None
+    assert world.row(seen["id"]) == failed
+    assert world.events() == ["failed"]
+    assert world.rows(select(ATTEMPT.c.outcome)) == [{"outcome": "refused"}]
+
+
+def test_an_overtaken_look_at_another_order_is_followed(world: World) -> None:
+    seen, _ = overtaken(world)
+    after = late(world, seen, "order-2")
+    assert after is not None
+    assert (after["status"], after["provider_order_id"]) == (Status.PROCESSING, "order-2")
+
+
+def test_so_is_that_at_an_order_that_a_person_gave_up(world: World) -> None:
+    seen, failed = overtaken(world)
+    put(world, failed, Status.FAILED, error_code=RESOLVED)
+    after = late(world, seen, "order-1")
+    assert after is not None
+    assert after["status"] == Status.PROCESSING
 
 
 def test_the_late_answer_of_another_order_is_followed(world: World) -> None:
