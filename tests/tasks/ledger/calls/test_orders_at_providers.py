@@ -12,19 +12,20 @@ from schemas.outcomes import COMPLIANCE, Look, LookKind, Outcome, OutcomeKind
 from schemas.settling import Verdict
 from schemas.status import Status
 from schemas.tables.purchases import ATTEMPT, PROVIDER
-from tasks.ledger.calls import looks
 from tasks.ledger.calls.intents import Claim
 from tasks.ledger.resolve import Resolution
 from tasks.ledger.rows import Row
 from tasks.operator.resolve import resolve
 from tasks.policies.retry import RESOLVED
 from tests.tasks.ledger.calls.test_late_evidence import put
+from tests.tasks.ledger.calls.test_late_looks import say
 from tests.tasks.ledger.calls.test_looks import look
 from tests.tasks.ledger.calls.test_outcomes import record
 from tests.tasks.scripted_provider import ABSENT, UNKNOWN
 from tests.tasks.support import World, number
 
 ORDERED = Outcome(kind=OutcomeKind.PROCESSING, http_status=201, provider_order_id="order-1")
+TAKEN = Look(kind=LookKind.PROCESSING, provider_order_id="order-1")
 PAPERS = Outcome(kind=OutcomeKind.COMPLIANCE, http_status=400, error_code="21649", error="a bundle is required")
 PENDING = Look(kind=LookKind.PROCESSING, provider_order_id="order-1")
 OWNED = Look(kind=LookKind.OWNED, provider_number_id="id-9", provider_order_id="order-1")
@@ -98,15 +99,9 @@ def overtaken(world: World) -> tuple[Row, Row]:
     return seen, ended
 
 
-def late(world: World, seen: Row, order: str) -> Row | None:
-    taken = Look(kind=LookKind.PROCESSING, provider_order_id=order)
-    with world.write() as conn:
-        return looks.record_look(conn, seen, taken, world.binding.policy, world.clock.watch())
-
-
 def test_so_does_a_look_at_it_that_was_overtaken(world: World) -> None:
     seen, failed = overtaken(world)
-    assert late(world, seen, "order-1") is None
+    assert say(world, seen, TAKEN) is None
     assert world.row(seen["id"]) == failed
     assert world.events() == ["failed"]
     assert world.rows(select(ATTEMPT.c.outcome)) == [{"outcome": "refused"}]
@@ -114,7 +109,7 @@ def test_so_does_a_look_at_it_that_was_overtaken(world: World) -> None:
 
 def test_an_overtaken_look_at_another_order_is_followed(world: World) -> None:
     seen, _ = overtaken(world)
-    after = late(world, seen, "order-2")
+    after = say(world, seen, replace(TAKEN, provider_order_id="order-2"))
     assert after is not None
     assert (after["status"], after["provider_order_id"]) == (Status.PROCESSING, "order-2")
 
@@ -122,7 +117,7 @@ def test_an_overtaken_look_at_another_order_is_followed(world: World) -> None:
 def test_so_is_that_at_an_order_that_a_person_gave_up(world: World) -> None:
     seen, failed = overtaken(world)
     put(world, failed, Status.FAILED, error_code=RESOLVED)
-    after = late(world, seen, "order-1")
+    after = say(world, seen, TAKEN)
     assert after is not None
     assert after["status"] == Status.PROCESSING
 
