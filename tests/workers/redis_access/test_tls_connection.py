@@ -11,6 +11,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from tests.servers import TlsRedis
+from tests.servers.tls import make_certificates
 from workers.broker.incoming import KeepingTransport
 from workers.fleet import FleetError, listening
 from workers.health import Away, Untrusted, Unusable, check_usable, redis_info
@@ -105,7 +106,8 @@ def test_the_cas_are_read_once(tls_redis: TlsRedis, monkeypatch: pytest.MonkeyPa
 def test_a_new_ca_is_taken_without_a_restart(tls_redis: TlsRedis, tmp_path: Path) -> None:
     ca = tmp_path / "ca.pem"
     url = f"{tls_redis.bare_url}?ssl_ca_certs={ca}"
-    shutil.copy(tls_redis.folder / "server.pem", ca)
+    (tmp_path / "other").mkdir()
+    shutil.copy(make_certificates(tmp_path / "other"), ca)
     with pytest.raises(Exception, match="certificate verify failed"):
         by_our_client(url)
     shutil.copy(tls_redis.ca, ca)

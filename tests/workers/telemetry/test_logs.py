@@ -68,7 +68,7 @@ def test_a_line_of_json_has_our_fields(as_json: Lines) -> None:
 
 
 def test_what_others_hang_on_a_record_is_not_shown(as_json: Lines) -> None:
-    as_json.log.info("received", extra={"data": {"kwargs": "their secret"}, "taskName": "their secret"})
+    as_json.log.info("received", extra={"data": {"kwargs": "their secret"}, "task": "their secret"})
     assert "secret" not in as_json.text
 
 
