@@ -40,6 +40,14 @@ class Price:
     setup: Decimal | None = None
     currency: str
 
+    def within(self, told: Price | None) -> bool:
+        """Whether it is no more than was *told* before; yes where nothing was, no where that cannot be compared."""
+        if told is None:
+            return True
+        pairs = ((self.monthly, told.monthly), (self.setup, told.setup))
+        same = self.currency == told.currency and all((now is None) == (was is None) for now, was in pairs)
+        return same and all(now <= was for now, was in pairs if now is not None and was is not None)
+
     def __str__(self) -> str:
         told = ((self.monthly, "a month"), (self.setup, "setup"))
         return ", ".join(f"{amount_text(amount)} {self.currency} {what}" for amount, what in told if amount is not None)

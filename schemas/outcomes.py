@@ -30,6 +30,9 @@ BATCH_REFUSED = "batch_refused"
 NOTHING_SHOWN = "nothing_shown"
 """The error_code of a list without a number that does not prove that there is none, so nothing is settled by it."""
 
+DEARER = "dearer"
+"""The error_code of a number that costs more by now than the search told by which it was chosen: nothing was sent."""
+
 WRONG_NUMBER = "wrong_number"
 """The error_code of a call that was answered with another number than was asked for: that one may have been sold."""
 

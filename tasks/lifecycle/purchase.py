@@ -14,6 +14,7 @@ from redis.exceptions import RedisError
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
+from schemas.money import price_of
 from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.ledger.calls import given_back, intents
@@ -146,7 +147,7 @@ def _prepare_together(
 
 
 def _unprepared(row: Row) -> Ask:
-    return Ask(number=row["number"], options=row["options"], reservation=row.get("reservation"))
+    return Ask(number=row["number"], options=row["options"], reservation=row.get("reservation"), price=price_of(row))
 
 
 def _searching(runtime: Runtime, binding: Binding, items: Sequence[intents.Wanted]) -> AbstractContextManager[None]:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from schemas.config.policy import Policy
-from schemas.outcomes import WRONG_NUMBER, Outcome, OutcomeKind
+from schemas.outcomes import DEARER, WRONG_NUMBER, Outcome, OutcomeKind
 
 MAX_COOLDOWN = 3600.0
 """Seconds: the longest a machine's pause lasts before it probes again."""
@@ -73,7 +73,7 @@ class Streaks:
 
     def _count(self, number: str, outcome: Outcome, policy: Policy) -> Pause | None:
         limit, cooldown = policy.pause_after_failures, policy.pause_cooldown
-        if outcome.kind is OutcomeKind.COMPLIANCE:
+        if outcome.kind is OutcomeKind.COMPLIANCE or outcome.error_code == DEARER:
             return None
         if outcome.yes or outcome.kind is OutcomeKind.THROTTLED:
             self._reset()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from schemas.config.policy import Policy
-from schemas.outcomes import COMPLIANCE, WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import COMPLIANCE, NOTHING_SHOWN, WRONG_NUMBER, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import Status
 from tasks.policies.backoff import THROTTLED_WAIT, backoff, poll_delay, unsent_backoff
 
@@ -220,7 +220,7 @@ def _refused(said: Decision, history: History, policy: Policy, look: Look | None
 def _refused_unclear(said: Decision, history: History, policy: Policy, look: Look) -> Decision:
     """It counts, also where the look has to wait: the provider was asked to sell, and is asked again."""
     again = _again(said, history, policy)
-    if look.error_code == GIVEN_BACK and again.status is Status.FAILED:
+    if look.error_code in (GIVEN_BACK, NOTHING_SHOWN) and again.status is Status.FAILED:
         return _hold(f"{again.error}; {look.error}", GAVE_UP)
     wait = _waits(look) if again.status is Status.QUEUED else 0.0
     return replace(again, delay=max(again.delay, wait))

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Protocol, cast
 
 from schemas.by_criteria.criteria import Feature, NumberType
 from schemas.config.balances import Balance
+from schemas.money import Price
 from schemas.outcomes import Candidate, Check, Look, Outcome, OwnedNumber
 from schemas.releasing import ReleaseOutcome
 
@@ -34,7 +35,8 @@ class Ask:
 
     `reference` is our own name of the call, for providers that keep one: 40 characters at the most, letters, digits and
     dashes; all numbers of one call share it. `since` is how many seconds ago the purchase's first call began.
-    `reservation` is the provider's id of what keeps the number for us, where its purchase has to name that.
+    `reservation` is the provider's id of what keeps the number for us, where its purchase has to name that. `price` is
+    what the search told by which it was chosen: it is not bought for more.
     """
 
     number: str
@@ -42,6 +44,7 @@ class Ask:
     reference: str | None = None
     since: float = 0.0
     reservation: str | None = None
+    price: Price | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -133,13 +133,13 @@ class Bird:
 
     def _complete(self, ask: Ask, items: Sequence[Mapping[str, Any]]) -> Ask | Outcome:
         """*ask* with the id of one of its number's stock *items*: that which it names, where it is among them."""
-        found = [known for known in (identifier(item.get("id")) for item in items) if known]
-        if not found:
-            return self._session.outcome(
-                OutcomeKind.REFUSED,
-                code="not_in_stock",
-                error=f"Bird has {ask.number} not in stock: search for another",
-            )
+        if not (own := [item for item in items if identifier(item.get("id"))]):
+            error = f"Bird has {ask.number} not in stock: search for another"
+            return self._session.outcome(OutcomeKind.REFUSED, code="not_in_stock", error=error)
+        within = searches.within_price(ask, own, lambda item: bird_records.price(item.get("monthlyPrice")))
+        if not within:
+            return searches.dearer(self._session, ask)
+        found = [identifier(item.get("id")) for item in within]
         named = ask.options.get("stock_item_id")
         return replace(ask, options={**ask.options, "stock_item_id": named if named in found else found[0]})
 
@@ -153,7 +153,7 @@ class Bird:
         """A page of the stock, and the token of the next one."""
         answer = self._session.call("GET", self._stock, params=params)
         items = searches.listed(self._session, answer, fields(answer.body).get("results"))
-        items[:] = [item for item in items if item.get("backOrderRequired") is not True]
+        items[:] = [item for item in items if item.get("backOrderRequired", False) is False]
         return items, text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
 
     def _bought(self, answer: Answer, number: str, asked: Set[str]) -> Outcome:

@@ -53,7 +53,7 @@ def _word(record: Mapping[str, Any], part: str, key: str) -> str | None:
 def price(value: Any) -> Price | None:
     """{currencyCode, amount, exponent}, a month: EUR, 3500000, -6 is 3.50 EUR; None for anything else."""
     currency, amount, exponent = (fields(value).get(key) for key in ("currencyCode", "amount", "exponent"))
-    if not isinstance(amount, int) or not isinstance(exponent, int):
+    if type(amount) is not int or type(exponent) is not int:  # a truth value is an int, and no amount
         return None
     if not 0 <= amount < _MOST or not -12 <= exponent <= 6:
         return None

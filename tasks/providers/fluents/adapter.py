@@ -118,7 +118,8 @@ class Fluents:
         listed = _items(body)
         for record in [fields(body)] if listed is None else entries(listed):
             known = self._session.identify(record.get("id"))
-            if known is not None and same_number(record.get("number"), number):
+            failed = record.get("error") or record.get("active") is False
+            if known is not None and same_number(record.get("number"), number) and not failed:
                 return Look(kind=LookKind.OWNED, provider_number_id=known)
         if body == [] or (listed == [] and self._is_end(answer)):
             return None

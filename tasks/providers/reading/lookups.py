@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind, OwnedNumber
+from schemas.outcomes import NOTHING_SHOWN, Look, LookKind, Outcome, OutcomeKind, OwnedNumber
 from tasks.providers.adapter import Known, ProviderError
 from tasks.providers.reading.list_page import Entry, Page
 from tasks.providers.reading.mentions import Mentions
@@ -185,6 +185,7 @@ def unclear(outcome: Outcome) -> Look:
     return Look(
         kind=LookKind.UNCLEAR,
         error=outcome.error,
+        error_code=NOTHING_SHOWN if outcome.error_code == NOTHING_SHOWN else None,
         account=outcome.kind is OutcomeKind.ACCOUNT,
         throttled=throttled,
         waiting=throttled or outcome.held_back,

@@ -61,7 +61,12 @@ class SearchPages:
             query = replace(query, after=following)
 
     def _new(self, found: list[Candidate]) -> list[Candidate]:
-        new = {one.number: one for one in found if one.number not in self._seen}
+        new: dict[str, Candidate] = {}
+        for one in (one for one in found if one.number not in self._seen):
+            other = new.setdefault(one.number, one)
+            if other.price != one.price:
+                # One of them is what it costs: nobody knows which.
+                new[one.number] = replace(other, price=None)
         self._seen |= new.keys()
         self._barren = 0 if new else self._barren + 1
         return list(new.values())

@@ -12,7 +12,7 @@ import phonenumbers
 
 from schemas.money import Price
 from schemas.numbering.regions import region_of
-from schemas.outcomes import Candidate, Outcome, OutcomeKind
+from schemas.outcomes import DEARER, Candidate, Outcome, OutcomeKind
 from tasks.providers.adapter import Ask, ProviderError, SearchQuery, Shown, Unsupported
 from tasks.providers.reading.claims import read_claims
 from tasks.providers.transport.answers import e164, fields, same_number
@@ -24,12 +24,14 @@ class Listed(list[Any]):
     """What a search's answer lists, as it came.
 
     `flaw` is why it may lack what is for sale now; None where nothing says so. `more` is whether its headers tell of
-    more than it lists.
+    more than it lists, `old` whether its prices may be former ones.
     """
 
-    def __init__(self, entries: Iterable[Any], *, flaw: str | None = None, more: bool = False) -> None:
+    def __init__(
+        self, entries: Iterable[Any], *, flaw: str | None = None, more: bool = False, old: bool = False
+    ) -> None:
         super().__init__(entries)
-        self.flaw, self.more = flaw, more
+        self.flaw, self.more, self.old = flaw, more, old
 
 
 def listed(session: Session, answer: Answer, entries: Any) -> Listed:
@@ -50,7 +52,7 @@ def as_listed(answer: Answer, entries: Sequence[Any]) -> Listed:
     nameless = not all(map(_has_number, entries))
     more = claims.more or max(claims.pages or 0, 1) > 1 or (claims.total or 0) > len(entries)
     flaw = answer.flaw or claims.strange or ("an entry without a number" if nameless else None)
-    return Listed(entries, flaw=flaw, more=more)
+    return Listed(entries, flaw=flaw, more=more, old=answer.flaw is not None)
 
 
 def _has_number(entry: Any) -> bool:
@@ -104,6 +106,8 @@ def shown(
     """
     entries = list(found)
     fitting = [candidate for candidate in entries if candidate][:limit]
+    if listed.old:
+        fitting = [replace(candidate, price=None) for candidate in fitting]
     full = len(entries) >= limit
     # Headers that count beside a cursor, or where no page leads on, say what is known.
     hidden = listed.more and not (full or following or query.after)
@@ -125,6 +129,26 @@ def of_number(items: Listed, key: str, number: str) -> list[Mapping[str, Any]]:
         error = f"a search for {number} was answered with numbers that do not begin so"
         raise ProviderError(Outcome(kind=OutcomeKind.UNKNOWN, error_code="other_question", error=error))
     return own
+
+
+def within_price(ask: Ask, items: Iterable[Mapping[str, Any]], price: Callable[[Any], Price | None]) -> list[Any]:
+    """Those of an *ask*'s own *items* that cost no more by now than the search told by which it was chosen."""
+    if ask.price is None:
+        return [*items]
+    return [item for item in items if (now := price(item)) is not None and now.within(ask.price)]
+
+
+def at_its_price(
+    session: Session, ask: Ask, items: Sequence[Mapping[str, Any]], price: Callable[[Any], Price | None]
+) -> Ask | Outcome:
+    """*ask*, unless any of its own *items* costs more by now: where a purchase names the number alone."""
+    return ask if len(within_price(ask, items, price)) == len(items) else dearer(session, ask)
+
+
+def dearer(session: Session, ask: Ask) -> Outcome:
+    """The outcome of a number that is not bought for what it costs by now."""
+    error = f"{ask.number} costs more by now than {ask.price}, or does not tell: search for another"
+    return session.outcome(OutcomeKind.REFUSED, code=DEARER, error=error)
 
 
 Searching = Callable[[str, str], Sequence[Mapping[str, Any]]]

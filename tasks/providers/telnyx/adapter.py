@@ -78,7 +78,7 @@ class Telnyx:
             return searches.search_failed(exc.outcome)
         if not found:
             return self._not_offered(f"Telnyx does not offer {ask.number}: search for another")
-        return ask
+        return searches.at_its_price(self._session, ask, found, offers.price)
 
     def prepare_together(self, asks: Sequence[Ask]) -> list[Ask | Outcome | None]:
         """One search for all numbers of an area. Nothing is bought here.
@@ -87,7 +87,10 @@ class Telnyx:
         """
         together = orders.together(self._config, asks)
         found = searches.found_together(together, self._beginning, "phone_number")
-        prepared = {ask.number: ask if isinstance(own, list) else own for ask, own in zip(together, found, strict=True)}
+        prepared = {
+            ask.number: searches.at_its_price(self._session, ask, own, offers.price) if isinstance(own, list) else own
+            for ask, own in zip(together, found, strict=True)
+        }
         return [prepared.get(ask.number, orders.APART) for ask in asks]
 
     def reserve(self, numbers: Sequence[str]) -> dict[str, str | None]:

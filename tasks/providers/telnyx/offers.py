@@ -31,7 +31,7 @@ def listed(session: Session, country: str, prefix: str, limit: int, of_type: Num
 
 def candidate(session: Session, item: Mapping[str, Any], query: SearchQuery) -> Candidate | None:
     """The number of an offer, where it is what was asked for."""
-    found = searches.offered(item.get("phone_number"), query, region=_region(session, item), price=_price(item))
+    found = searches.offered(item.get("phone_number"), query, region=_region(session, item), price=price(item))
     return searches.able(found, query, [one.get("name") for one in entries(item.get("features"))])
 
 
@@ -40,6 +40,7 @@ def _region(session: Session, item: Mapping[str, Any]) -> str | None:
     return session.text(regions.get("state") or regions.get("location"))
 
 
-def _price(item: Mapping[str, Any]) -> Price | None:
+def price(item: Mapping[str, Any]) -> Price | None:
+    """What an offer costs, None where it does not tell."""
     cost = fields(item.get("cost_information"))
     return read_price(monthly=cost.get("monthly_cost"), setup=cost.get("upfront_cost"), currency=cost.get("currency"))

@@ -45,7 +45,7 @@ class TimePay:
     def buy(self, asks: Sequence[Ask]) -> list[Outcome]:
         """One call for all *asks*; each outcome is its item's."""
         body = [{"number": digits_only(ask.number), "provider": self._config.telephony_provider} for ask in asks]
-        answer = self._session.purchase(BUY, body, len(asks))
+        answer = self._session.purchase(BUY, body, len(asks), its_own=_is_its_own)
         if isinstance(answer, Outcome):
             return [answer] * len(asks)
         return [self._item(answer, ask.number) for ask in asks]
@@ -78,7 +78,7 @@ class TimePay:
         said = self._session.said(item)
         if item.get("success") is True and not item.get("error"):
             return self._session.yes(answer, None)
-        if item.get("success") is False:
+        if item.get("success") is False and not said.tells_of_a_doubt:
             if said.tells_of_account:
                 return self._session.refusal(answer, said, OutcomeKind.ACCOUNT, code="account_refused")
             return self._session.refusal(answer, said, OutcomeKind.REFUSED, code="item_refused")
@@ -99,3 +99,12 @@ class TimePay:
         with socket.create_connection(address, self._config.policy.connect_timeout) as plain:
             if secure:
                 ssl_context().wrap_socket(plain, server_hostname=host).close()
+
+
+def _is_its_own(answer: Answer) -> bool:
+    """Whether a refusal is the page's: {success: false}, and no item beside that may have been bought.
+
+    Nobody can ask TimePay afterwards, so what a gateway says beside 403 or 404 is no word that nothing was.
+    """
+    body = fields(answer.body)
+    return body.get("success") is False and all(item.get("success") is False for item in entries(body.get("data")))

@@ -4,6 +4,7 @@
     400 404 409 422                            refused
     401 402 403                                account
     4xx whose body tells of balance, quota or credentials   account: the body beats the status
+    400 404 409 422 whose body tells of a time-out, or an error on the way   unknown
     everything else: 5xx, 3xx, 408, unnamed    unknown
 
 The catalogue names are those of SignalWire's page 'Error codes'. The others document no codes for these cases
@@ -46,6 +47,10 @@ _PHRASES = (
     r"payment required",
 )
 _TELLS = re.compile(rf"\b(?:{'|'.join(_PHRASES)})\b")
+_ON_THE_WAY = re.compile(
+    r"\b(?:e?timed? ?out|socket hang up|econn(?:reset|aborted)|connection (?:was )?(?:reset|aborted|closed)"
+    r"|bad gateway|service (?:is )?(?:temporarily )?unavailable|(?:unexpected|internal) (?:server )?error)\b"
+)
 # On its own it is about us; inside a sentence it may be about the number.
 _UNAUTHORIZED = re.compile(r"unauthori[sz]ed(?: (?:access|request|user))?")
 
@@ -67,6 +72,11 @@ class Said:
         """Whether balance, quota or credentials are the reason."""
         names = {snake(code) for code in self.codes}
         return bool(names & ACCOUNT_CODES) or any(tells_of_account(part) for part in (*self.codes, *self.parts))
+
+    @property
+    def tells_of_a_doubt(self) -> bool:
+        """Whether something went wrong on the way, which is no word that nothing was executed."""
+        return any(_ON_THE_WAY.search(_words(part)) for part in self.parts)
 
 
 def read_said(body: Any) -> Said:
@@ -93,28 +103,34 @@ def kind_of(status: int, said: Said) -> OutcomeKind:
         return OutcomeKind.THROTTLED
     if status in _ACCOUNT or (client_error and said.tells_of_account):
         return OutcomeKind.ACCOUNT
-    return OutcomeKind.REFUSED if status in _REFUSED else OutcomeKind.UNKNOWN
+    return OutcomeKind.REFUSED if status in _REFUSED and not said.tells_of_a_doubt else OutcomeKind.UNKNOWN
 
 
 def by_code(codes: Mapping[str, OutcomeKind]) -> Callable[[int, Said], OutcomeKind]:
-    """What an answer outside 2xx means where *codes* are documented: the first of its own that is, else its status.
+    """What an answer outside 2xx means where *codes* are documented: the first of its own that is,
+    else its status.
 
-    No code counts beside a status that may have been executed, or asks to slow down.
+    A doubt among them comes first. No code counts beside a status that may have been executed, or asks to slow down.
     """
 
     def judge(status: int, said: Said) -> OutcomeKind:
         kind = kind_of(status, said)
         if kind in (OutcomeKind.UNKNOWN, OutcomeKind.THROTTLED):
             return kind
-        return next((codes[code] for code in said.codes if code in codes), kind)
+        kinds = [codes[code] for code in said.codes if code in codes]
+        return OutcomeKind.UNKNOWN if OutcomeKind.UNKNOWN in kinds else next(iter(kinds), kind)
 
     return judge
 
 
 def tells_of_account(text: str) -> bool:
     """Whether one sentence or code says that balance, quota or credentials are the reason."""
-    words = snake(text, limit=len(text) * 2).replace("_", " ")
+    words = _words(text)
     return bool(_TELLS.search(words) or _UNAUTHORIZED.fullmatch(words))
+
+
+def _words(text: str) -> str:
+    return snake(text, limit=len(text) * 2).replace("_", " ")
 
 
 def error_code(status: int, said: Said) -> str:

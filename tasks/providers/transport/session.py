@@ -14,6 +14,7 @@ from schemas.config.provider import ProviderConfig
 from schemas.outcomes import BATCH_REFUSED, WRONG_NUMBER, Outcome, OutcomeKind, clip
 from tasks.providers.adapter import Ask, ProviderError
 from tasks.providers.transport import answers
+from tasks.providers.transport.answers import fields
 from tasks.providers.transport.classify import Said, error_code, kind_of, read_said
 from tasks.providers.transport.deadline import bounded, present_bounds
 from tasks.providers.transport.freshness import Dates, kept
@@ -120,22 +121,30 @@ class Session:
         *,
         form: Mapping[str, str] | None = None,
         xml: bytes | None = None,
+        its_own: Callable[[Answer], bool] = lambda _: True,
     ) -> Answer | Outcome:
         """Post a purchase of *count* numbers, as JSON, a *form* or *xml*: the 2xx answer, or the outcome that it has
-        for each of them.
+        for each of them. *its_own* says of a refusal whether it is the provider's, where only such a one is a no.
 
         Its moment is its caller's (`deadline.Bounds`), and it is made once. No page says that a batch which is not
         answered item by item was not executed in part: balance, limit or stock may have ended in the middle of it, so
         each of its numbers is in doubt. Only who is not let in has surely bought nothing.
         """
         try:
-            return self.require(self._send("POST", path, Body(json=body, form=form, xml=xml)))
+            answer = self._send("POST", path, Body(json=body, form=form, xml=xml))
         except ProviderError as exc:
-            outcome = exc.outcome
-        if count == 1 or outcome.http_status == 401 or outcome.kind in (OutcomeKind.NOT_SENT, OutcomeKind.UNKNOWN):
+            return exc.outcome
+        if (refused := self._refused(answer)) is None:
+            return answer
+        outcome = refused.outcome
+        doubt = replace(outcome, kind=OutcomeKind.UNKNOWN, said=outcome.kind)
+        # Not of now, with more behind it, or a gateway's: it may not be what became of the call.
+        unsure = answer.flaw is not None or not (outcome.http_status in (401, 429) or its_own(answer))
+        if unsure and count == 1:
+            return replace(doubt, retry_after=None)
+        if outcome.kind is OutcomeKind.UNKNOWN or (not unsure and (count == 1 or outcome.http_status == 401)):
             return outcome
         error = f"{self.name} answered a call of {count} numbers as a whole, and may have sold some: {outcome.error}"
-        doubt = replace(outcome, kind=OutcomeKind.UNKNOWN, said=outcome.kind)
         return replace(doubt, error_code=BATCH_REFUSED, error=clip(error))
 
     def act(
@@ -161,7 +170,14 @@ class Session:
         return self.yes(answer, known)
 
     def yes(self, answer: Answer, known: str | None, kind: OutcomeKind = OutcomeKind.PURCHASED) -> Outcome:
-        """The outcome of a 2xx with a record of our number; *known* is the provider's id for it."""
+        """The outcome of a 2xx with a record of our number; *known* is the provider's id for it.
+
+        Beside an error it is no yes, and no no.
+        """
+        body, said = fields(answer.body), self.said(answer.body)
+        wrong = body.get("error") or body.get("errors") or {*said.codes} - {str(answer.status)}
+        if kind is OutcomeKind.PURCHASED and wrong:
+            return self.unsettled(answer, "error_beside", f"a record beside an error: {said.text or said.codes}")
         return self.outcome(kind, known=known, status=answer.status, detail=_whole(answer))
 
     def refusal(self, answer: Answer, said: Said, kind: OutcomeKind, code: str | None = None) -> Outcome:

@@ -28,6 +28,7 @@ _BY_CODE = {
         OutcomeKind.ACCOUNT,
     ),
     "20429": OutcomeKind.THROTTLED,
+    **dict.fromkeys(("20500", "20503"), OutcomeKind.UNKNOWN),
 }
 judge = by_code(_BY_CODE)
 """The outcome of an answer outside 2xx."""

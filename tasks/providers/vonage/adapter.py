@@ -36,7 +36,7 @@ from tasks.providers.transport.release import by_digits, release, unsent
 from tasks.providers.transport.session import Session, basic, only
 from tasks.providers.vonage import offers
 from tasks.providers.vonage.config import VonageConfig
-from tasks.providers.vonage.errors import CODE, judge, read_errors, with_mend
+from tasks.providers.vonage.errors import CODE, LABEL, judge, read_errors, with_mend
 from tasks.providers.vonage.pages import PAGE_SIZE, nothing_found, read_page, where
 
 BUY = "/number/buy"
@@ -160,7 +160,9 @@ class Vonage:
 
 def _is_yes(answer: Answer, number: str) -> bool:
     """Whether a 2xx is the documented yes, and no other number's."""
-    return answer.status == 200 and fields(answer.body).get(CODE) == "200" and not _is_of_another(answer, number)
+    body = fields(answer.body)
+    label = body.get(LABEL, "success")
+    return answer.status == 200 and (body.get(CODE), label) == ("200", "success") and not _is_of_another(answer, number)
 
 
 def _is_of_another(answer: Answer, number: str) -> bool:

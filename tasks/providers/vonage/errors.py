@@ -19,7 +19,7 @@ from tasks.providers.transport.classify import Said, kind_of, read_said
 
 CODE = "error-code"
 CATCH_ALL = 420
-_LABEL = "error-code-label"
+LABEL = "error-code-label"
 _ADDRESS = "address"
 _FAILED = "method failed"
 _PAPERS = "buy it in Vonage's dashboard, where the address is given, then dialstock purchase resolve --bought"
@@ -31,7 +31,7 @@ _WORDS = 300
 
 def read_errors(body: Any) -> Said:
     """What an error's body says: its code and its label, else what errors say elsewhere."""
-    return read_said({"code": fields(body).get(CODE), "error": fields(body).get(_LABEL), **fields(body)})
+    return read_said({"code": fields(body).get(CODE), "error": fields(body).get(LABEL), **fields(body)})
 
 
 def judge(status: int, said: Said) -> OutcomeKind:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schemas.outcomes import WRONG_NUMBER, Outcome, OutcomeKind
+from schemas.outcomes import DEARER, WRONG_NUMBER, Outcome, OutcomeKind
 from tasks.policies.pause import MAX_COOLDOWN, Cause, Pause, Streaks, longer
 from tests.tasks.scripted_provider import DENIED, NOT_SENT, REFUSED, THROTTLED, UNKNOWN
 from tests.tasks.support import number, policy
@@ -52,6 +52,11 @@ def test_an_answer_ends_a_row_of_failures(between: Outcome) -> None:
 def test_the_same_refusal_for_many_numbers_is_the_accounts() -> None:
     pauses = feed(Streaks(), REFUSED, REFUSED, REFUSED)
     assert [pause and pause.cause for pause in pauses] == [None, None, Cause.REFUSALS]
+
+
+def test_numbers_that_cost_more_by_now_are_not() -> None:
+    dearer = Outcome(kind=OutcomeKind.REFUSED, error_code=DEARER)
+    assert feed(Streaks(), *[dearer] * 5) == [None] * 5
 
 
 def test_one_number_refused_again_and_again_is_not() -> None:

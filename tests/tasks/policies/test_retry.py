@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.outcomes import Look, LookKind, Outcome, OutcomeKind
+from schemas.outcomes import NOTHING_SHOWN, Look, LookKind, Outcome, OutcomeKind
 from schemas.status import MOVES, Status
 from tasks.policies.backoff import THROTTLED_WAIT, backoff, unsent_backoff
 from tasks.policies.retry import MAX_LOOK_FAILURES, Decision, History, after_call, after_look, after_poll
@@ -63,6 +63,8 @@ LONG_DOUBT = replace(LONG, doubt=True)
         (REFUSED, FIRST, COMING, Status.PROCESSING, True, False),
         (REFUSED, FIRST, UNCLEAR, Status.QUEUED, True, False),
         (REFUSED, LAST, UNCLEAR, Status.FAILED, True, False),
+        # Where nothing is shown, whatever is there: "or you own it already" may be so.
+        (REFUSED, LAST, Look(kind=LookKind.UNCLEAR, error_code=NOTHING_SHOWN), Status.HELD, True, False),
         (REFUSED, DOUBT, None, Status.UNKNOWN, True, False),
         (REFUSED, History(doubt=True, can_look=False), None, Status.HELD, True, False),
         (UNKNOWN, FIRST, None, Status.UNKNOWN, True, True),
