@@ -37,7 +37,7 @@ from tasks.ledger.outdated import Outdated
 from tasks.ledger.rows import some_numbers
 from tasks.lifecycle import accept, purchase, reconcile
 from tasks.lifecycle.release_and_sweep import BUY, BUY_BATCH, LOOK
-from tasks.messages.answered_before import rejected_before
+from tasks.messages.answered_before import accepted_before, rejected_before
 from tasks.messages.daily_looks import send_due
 from tasks.messages.known_elsewhere import may_be_known
 from tasks.messages.public_names import (
@@ -246,7 +246,9 @@ def _answered(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], answ
     except RequestError as exc:
         if may_be_known(runtime, exc, self.name, message_id):
             raise Reject(LATER, requeue=True) from None
-        _reject(runtime, self, body, exc)
+        # What it names may have left the configuration since it was accepted.
+        if not (_redelivered(self) and accepted_before(runtime, self.name, body, message_id)):
+            _reject(runtime, self, body, exc)
     except Exception as exc:
         if is_away(exc) or isinstance(exc, Raced):
             raise Reject(type(exc).__name__, requeue=True) from exc

@@ -132,6 +132,9 @@ def _buy_again(conn: Connection, *, order_id: str, lines: Sequence[Row], now: da
     going = releasing_among(conn, [one for one, _ in wanted])
     entries = [_entry_again(row) for one, row in wanted if one not in pools and one not in going]
     answers = _accept(conn, entries, now, order_id)
+    there = [one.row for one in answers if not one.created]
+    if pools_of(conn, [(row["account"], row["number"]) for row in there]):
+        raise Raced  # a pool has ordered one of them since they were looked for
     for entry, accepted in zip(entries, answers, strict=True):
         _point_line(conn, order_id, entry, accepted)
     again = sum(accepted.created or accepted.taken for accepted in answers)

@@ -6,10 +6,10 @@ holds. So a pool that never ordered a number buys none by itself while such a on
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, delete, func, or_, select, update
 
 from schemas.config.pools import PoolConfig
 from schemas.tables.pools import LIVE, POOL, POOL_NUMBER, POOL_RUN, WANTED
@@ -25,11 +25,16 @@ def living(conn: Connection, configured: Collection[str]) -> dict[str, int]:
     return {row[0]: row[1] for row in conn.execute(query.order_by(_AT.pool))}
 
 
-def former_of(conn: Connection, name: str, providers: Sequence[str], configured: Collection[str]) -> list[str]:
-    """Which pools that are not *configured* may be the pool *name*; none where it ever ordered a number."""
+def former_of(conn: Connection, name: str, homes: Mapping[str, str], configured: Collection[str]) -> list[str]:
+    """Which pools that are not *configured* may be the pool *name*; none where it ever ordered a number.
+
+    *homes* are its providers and their accounts: an alias may have been renamed with it.
+    """
     if conn.execute(select(_AT.slot).where(_AT.pool == name, _AT.tries > 0).limit(1)).first() is not None:
         return []
-    query = select(_AT.pool).where(LIVE, _AT.provider.in_(providers), _AT.pool.not_in([*configured]))
+    its = or_(_AT.provider.in_([*homes]), PURCHASE.c.account.in_({*homes.values()}))
+    query = select(_AT.pool).outerjoin(PURCHASE, PURCHASE.c.id == _AT.purchase_id)
+    query = query.where(LIVE, its, _AT.pool.not_in([*configured]))
     return list(conn.execute(query.distinct().order_by(_AT.pool)).scalars())
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, or_, select
 
 from schemas.requests import MAX_PROBLEMS, BuyNumber, RequestError, SubmitOrder
-from schemas.tables.pools import LIVE, POOL_NUMBER
+from schemas.tables.pools import GONE, LIVE, POOL_NUMBER
 from schemas.tables.purchases import ALIVE, KEY, ORDER, PURCHASE
 from tasks.ledger.requests.accept import Accepted
 from tasks.runtime import Runtime
@@ -61,13 +61,16 @@ def _mend(number: str, pool: str) -> str:
 
 
 def pools_of(conn: Connection, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """The pools of those of *wanted*, pairs of account and number, that were bought or are being bought for one."""
+    """The pools of those of *wanted*, pairs of account and number, that were bought or are being bought for one.
+
+    Also of what may be gone, and comes back once a person has seen that it is ours.
+    """
     if not wanted:
         return {}
     query = (
         select(_BOUGHT.account, _BOUGHT.number, _AT.pool)
         .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)
-        .where(_AT.number.in_([number for _, number in wanted]), LIVE, ALIVE)
+        .where(_AT.number.in_([number for _, number in wanted]), or_(LIVE, GONE), ALIVE)
     )
     pools = {(account, number): pool for account, number, pool in conn.execute(query)}
     return {one: pools[one] for one in wanted if one in pools}

@@ -114,7 +114,8 @@ def _withheld(conn: Connection, this: Run) -> str | None:
     if behind:
         return f"what was bought in 24 hours is not known before {', '.join(sorted(behind))} goes on"
     known = this.runtime.config.pools
-    former = [] if this.by_person else former_of(conn, this.name, pool.providers, known)
+    homes = {alias: this.runtime.providers[alias].account for alias in pool.providers}
+    former = [] if this.by_person else former_of(conn, this.name, homes, known)
     moves = " or ".join(f"`dialstock pool move {one} {this.name}`" for one in former)
     if not former:
         return None

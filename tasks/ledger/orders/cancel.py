@@ -6,6 +6,7 @@ by itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from sqlalchemy import Connection, delete, exists, func, or_, select, update
 
 from schemas.status import OrderStatus, Status
 from schemas.tables.purchases import KEY, LINE, ORDER, PURCHASE, SHARED, UNFINISHED
+from schemas.tables.releases import OPEN, RELEASE
 from tasks.ledger.calls.outcomes import cancelled_changes
 from tasks.ledger.locking import locked_with_orders
 from tasks.ledger.orders.cancelled import still_cancelled
@@ -116,7 +118,11 @@ def forget_keys(conn: Connection, order_id: str) -> None:
     conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(mine), of_order(order_id)))
     lent = _lent(conn, order_id)
     lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id)
-    conn.execute(delete(KEY).where(KEY.c.purchase_id.in_(lines), KEY.c.order_id == order_id))
+    freed = delete(KEY).where(KEY.c.purchase_id.in_(lines), KEY.c.order_id == order_id).returning(KEY.c.purchase_id)
+    for purchase_id, keys in Counter(conn.execute(freed).scalars()).items():
+        # A release compares how many ask for its number with how many did: these do no more, and did not come since.
+        fewer = update(RELEASE).where(RELEASE.c.purchase_id == purchase_id, OPEN)
+        conn.execute(fewer.values(asked_for=RELEASE.c.asked_for - keys))
     kept = exists().where(KEY.c.idempotency_key == at.idempotency_key)
     conn.execute(update(PURCHASE).where(at.order_id == order_id, *untried, ~kept).values(idempotency_key=None))
     for row in lent:

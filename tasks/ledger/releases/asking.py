@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Connection, func, select
 from schemas.outcomes import clip
 from schemas.releasing import ReleaseStatus
 from schemas.requests import RequestError
-from schemas.status import Status
-from schemas.tables.purchases import ALIVE, ATTEMPT, KEY, LINE, PURCHASE
+from schemas.status import OrderStatus, Status
+from schemas.tables.purchases import ALIVE, ATTEMPT, KEY, LINE, ORDER, PURCHASE
 from schemas.tables.releases import OPEN, RELEASE
 from tasks.ledger.locking import locked
 from tasks.ledger.releases import keys
@@ -214,15 +214,19 @@ def _shared(row: Row, other: str) -> str:
 
 def _refuse_wanted(conn: Connection, row: Row, order_id: str | None) -> None:
     """Raise RequestError where an order, or a request, points to the purchase beside the one that it was bought for."""
-    orders = set(conn.execute(select(LINE.c.order_id).where(LINE.c.purchase_id == row["id"])).scalars())
+    lines = select(LINE.c.order_id).join(ORDER, ORDER.c.id == LINE.c.order_id).where(LINE.c.purchase_id == row["id"])
+    # One that was given up before it was whole was answered with nothing.
+    orders = set(conn.execute(lines.where(ORDER.c.status != OrderStatus.ABANDONED)).scalars())
     orders |= {row["order_id"]} if row["order_id"] else set()
-    own = {order_id or row["order_id"] or min(orders)} if orders or order_id else set()
+    # Bought for a request outside of any order, it is that one's, whichever orders found it there.
+    alone = row["order_id"] is None and row["idempotency_key"] is not None
+    own = {order_id or row["order_id"] or (None if alone else min(orders, default=None))} - {None}
     force = "if nobody needs it, dialstock release --force gives it back"
     if others := sorted(orders - own):
         raise RequestError(f"number: order {others[0]} points to {row['number']} too: {force}", "other_order")
     others_keys = select(KEY.c.idempotency_key).where(
         KEY.c.purchase_id == row["id"],
-        KEY.c.idempotency_key.is_distinct_from(row["idempotency_key"]),
+        KEY.c.idempotency_key.is_distinct_from(None if alone and order_id else row["idempotency_key"]),
         KEY.c.order_id.is_(None) | KEY.c.order_id.not_in(own),
     )
     if (key := conn.execute(others_keys.limit(1)).scalar()) is not None:

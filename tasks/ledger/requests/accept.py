@@ -86,7 +86,7 @@ def accept(conn: Connection, entries: Sequence[Entry], now: datetime, order_id: 
         held = hold(conn, [row["id"] for n, row in enumerate(rows) if n not in made or made[n]["id"] != row["id"]])
         # Given back, or failed, between the read and the lock: a line has no key that would be joined with it.
         require_standing({**rows[n], "status": held[rows[n]["id"]]} for n in made if rows[n]["id"] in held)
-    taken = change_hands(conn, rows, wanted, order_id)
+    taken = change_hands(conn, rows, wanted, order_id, now)
     keep_keys(conn, known, [entry.request for entry in entries], order_id)
     # Of two entries with the same number, the first created it, or took it.
     first = {row["id"]: n for n, row in reversed([*enumerate(rows)])}

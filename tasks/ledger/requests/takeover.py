@@ -7,6 +7,7 @@ as soon as their call and its doubt are settled, or as soon as their order's can
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, or_, select, update
@@ -19,7 +20,9 @@ from tasks.ledger.orders.limits import allowance
 from tasks.ledger.rows import Row
 
 
-def change_hands(conn: Connection, rows: Sequence[Row], stopping: Sequence[Row], order_id: str | None) -> set[str]:
+def change_hands(
+    conn: Connection, rows: Sequence[Row], stopping: Sequence[Row], order_id: str | None, now: datetime
+) -> set[str]:
     """Make those of *rows* that wait in another's loading order belong to *order_id* (None: to no order).
 
     The same for those of *stopping* that a cancel has not come to yet, and that goes on then: they wait for the end of
@@ -36,7 +39,10 @@ def change_hands(conn: Connection, rows: Sequence[Row], stopping: Sequence[Row],
     stopped += [row["id"] for row in going if row["status"] in STOPPABLE and row["order_id"] in cancelled]
     reserve(conn, [*waiting, *stopped])
     taken = _take_over(conn, waiting, loading, order_id)
-    return taken | _go_on(conn, [*dict.fromkeys(stopped)], cancelled, order_id)
+    going_on = _go_on(conn, [*dict.fromkeys(stopped)], cancelled, order_id)
+    if going_on and _orders(conn, {order_id}, ORDER.c.status == OrderStatus.LOADING):
+        _hold_back(conn, going_on, now)
+    return taken | going_on
 
 
 def _take_over(conn: Connection, wanted: Sequence[str], loading: set[str], order_id: str | None) -> set[str]:
@@ -66,6 +72,13 @@ def _go_on(conn: Connection, wanted: Sequence[str], cancelled: set[str], order_i
         .returning(at.id)
     )
     return _share(conn, kept.scalars())
+
+
+def _hold_back(conn: Connection, purchase_ids: Iterable[str], now: datetime) -> None:
+    """Nothing is called for while its order is loading: it may be given up. A revision: the message is of no use."""
+    at = PURCHASE.c
+    back = update(PURCHASE).where(at.id.in_({*purchase_ids}), at.status == Status.DISPATCHED)
+    conn.execute(back.values(status=Status.QUEUED, revision=at.revision + 1, due_at=now, updated_at=now))
 
 
 def _share(conn: Connection, purchase_ids: Iterable[str]) -> set[str]:

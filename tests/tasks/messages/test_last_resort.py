@@ -29,7 +29,7 @@ from tests.tasks.pools.stocking import FIRST, POOL, fill
 from tests.tasks.support import NUMBER, World, number
 
 BUY = {"number": NUMBER, "provider": "acme"}
-SUBMIT = {"requests": [BUY]}
+SUBMIT = {"requests": [{**BUY, "number": number(2)}]}
 TAKE = {"pool": POOL}
 RETURN = {"pool": POOL, "number": FIRST}
 CRITERIA = {"count": 1, "providers": ["acme"]}
@@ -295,6 +295,24 @@ def test_what_left_the_configuration_since_was_answered_all_the_same(world: Worl
         object.__setattr__(world.runtime, name, without)
     for task, kwargs, *_ in TASKS:
         assert accepted_before(world.runtime, task.name, kwargs, f"id of {task.name}")
+
+
+@pytest.mark.parametrize(
+    ("task", "kwargs"),
+    [(celery_tasks.buy_number, BUY), (celery_tasks.submit_order, SUBMIT), (celery_tasks.order_numbers, CRITERIA)],
+)
+def test_and_is_not_told_as_rejected_where_its_message_comes_again(
+    world: World, task: Any, kwargs: dict[str, Any]
+) -> None:
+    deliver(task, kwargs)  # its worker dies before it acknowledges that
+    world.work()
+    binding, kind = world.runtime.providers["acme"], world.runtime.kinds["acme"]
+    object.__setattr__(world.runtime, "providers", {"renamed": binding})
+    object.__setattr__(world.runtime, "kinds", {"renamed": kind})
+    deliver(task, kwargs, again=True)
+    assert told(world) == []
+    deliver(task, kwargs, "another", again=True)
+    assert len(told(world)) == 1
 
 
 def test_a_long_id_of_a_message_for_a_pool_is_known(world: World) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from schemas.pool_requests import TakeNumber
 from schemas.tables.pools import POOL, POOL_NUMBER, POOL_RUN, PoolStatus, Slot
 from schemas.tables.purchases import PURCHASE
+from tasks.accounts import identity
 from tasks.ledger.queue.pool_limits import spoken_for
 from tasks.pools import former
 from tasks.pools.requests import take_and_return
@@ -126,3 +127,15 @@ def test_a_worker_with_the_older_file_does_not_fill_it_up_again(full: Supplied) 
     full.runtime = before
     full.clock.advance(3600)
     assert replenish.run(full.runtime, NAME).ordered == 0
+
+
+def test_a_pool_and_its_alias_that_are_renamed_at_once(full: Supplied) -> None:
+    first, second = full.runtime.providers["first"], full.runtime.providers["second"]
+    identity.settle(full.runtime)  # as every process does at its start: who each alias is
+    renamed = {"primary": replace(first, alias="primary"), "second": second}
+    kinds = dict.fromkeys(renamed, full.runtime.kinds["first"])
+    full.runtime = replace(full.runtime, providers=renamed, kinds=kinds)
+    rename(full, "primary", "second")
+    identity.settle(full.runtime)  # the edited file is taken over: nothing is refused
+    full.clock.advance(3600)
+    assert replenish.run(full.runtime, NEW).ordered == 0

@@ -11,7 +11,8 @@ from sqlalchemy import func, select
 from schemas.pool_requests import TakeNumber
 from schemas.requests import BuyNumber, RequestError
 from schemas.status import OrderStatus, Status
-from schemas.tables.purchases import EVENT, KEY, ORDER, PURCHASE
+from schemas.tables.pools import POOL_NUMBER
+from schemas.tables.purchases import EVENT, KEY, LINE, ORDER, PURCHASE
 from tasks import orders
 from tasks.ledger.orders.cancel import cancel
 from tasks.ledger.requests.accept import Entry, accept
@@ -157,3 +158,28 @@ def test_what_left_its_pool_can_be_bought_again(world: Supplied) -> None:
     with world.write() as conn:
         stock.gone(conn, gone, world.clock())
     assert accepting.buy_number(world.runtime, fields(), "m-1")["id"] != gone
+
+
+def test_a_retry_does_not_get_what_a_pool_orders_at_that_instant(
+    world: Supplied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with world.runtime.database.read() as conn:
+        if conn.dialect.name == "sqlite":
+            pytest.skip("it has one writer")
+    order_id = str(orders.begin(world.runtime)["id"])
+    orders.load(world.runtime, order_id, [(1, BuyNumber(number=MINE, provider="first"))])
+    orders.finish(world.runtime, order_id)
+    world.lead(Status.FAILED)
+    world.clock.advance(25 * 3600)
+    asked = retry_order.pools_of
+
+    def pools_of(conn: Any, wanted: Any) -> Any:
+        found = asked(conn, wanted)
+        if not world.places():
+            world.run()  # by another worker, in a transaction of its own
+        return found
+
+    monkeypatch.setattr(retry_order, "pools_of", pools_of)
+    retry_order.retry(world.runtime, order_id)
+    [line] = world.rows(select(LINE).where(LINE.c.order_id == order_id))
+    assert line["purchase_id"] not in [row["purchase_id"] for row in world.rows(select(POOL_NUMBER))]
