@@ -24,7 +24,7 @@ from functools import lru_cache
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneMetadata, PhoneNumber, PhoneNumberFormat, ValidationResult
 
-from schemas.numbering.regions import NANP, region_of, told_region
+from schemas.numbering.regions import NANP, may_be_of, region_of
 from schemas.numbering.spelling import MIN_DIGITS, TWO, NumberError, end_apart, plain_spelling
 
 __all__ = ["NumberError", "digits_only", "national_digits", "parse_e164", "read_number"]
@@ -214,13 +214,8 @@ def _trunks(country: str) -> frozenset[str]:
 
 def _refuse_elsewhere(text: str, number: str, country: str) -> None:
     """Refuse a number of another country with the same code: 613 is of Canada, though it is dialled alike in the US."""
-    parsed = phonenumbers.parse(number, None)
-    if len(phonenumbers.COUNTRY_CODE_TO_REGION_CODE[parsed.country_code or 0]) == 1:
-        return
-    region = told_region(number)
-    # Of 800 and the like all have a share.
-    if region not in (None, country) and not phonenumbers.is_valid_number_for_region(parsed, country):
-        raise NumberError(text, f"is of {region}, not of {country}: write {number}, or name that country")
+    if not may_be_of(number, country):
+        raise NumberError(text, f"is of {region_of(number)}, not of {country}: write {number}, or name that country")
 
 
 def _refuse_lost_zero(text: str, digits: str, number: str, country: str) -> None:

@@ -30,6 +30,16 @@ def told_region(number: str) -> str | None:
     return _country_or_none(phonenumbers.region_code_for_number(phonenumbers.parse(number, None)))
 
 
+def may_be_of(number: str, country: str) -> bool:
+    """Whether an E.164 number may be of *country*: not where its code, or what it tells beside that, is another's."""
+    parsed = phonenumbers.parse(number, None)
+    sharing = phonenumbers.COUNTRY_CODE_TO_REGION_CODE.get(parsed.country_code or 0, ())
+    if country not in sharing or len(sharing) == 1:
+        return country in sharing
+    # Of 800 and the like all have a share.
+    return told_region(number) in (None, country) or phonenumbers.is_valid_number_for_region(parsed, country)
+
+
 def _country_or_none(region: str | None) -> str | None:
     return None if region in (None, "ZZ", "001") else region
 

@@ -11,11 +11,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from schemas.config.kinds import Kind
 from schemas.metadata import Metadata
 from schemas.numbering.numbers import NumberError, read_number
-from schemas.numbering.spelling import visible
+from schemas.numbering.regions import known_country, may_be_of, region_of
+from schemas.numbering.spelling import quoted, visible
 from schemas.requests import Alias, BuyNumber, Key, RequestError, check_provider, problems_of
 from tasks.orderfile.objects import Exponential
 from tasks.orderfile.values import Line, Problem, Row
 from tasks.orderfile.wishes import Take, WishChecker
+
+_MAX_SHOWN = 60
+_NO_COUNTRY = (
+    "is no country: write two letters of ISO 3166-1, like US or GB; a column that is not to be read is metadata.NAME"
+)
 
 
 class _Extras(BaseModel):
@@ -86,11 +92,23 @@ class Checker:
         return first[0]
 
     def _number(self, row: Row, problems: list[Problem]) -> str:
-        try:
-            return read_number(_spelled(row.fields.get("number", "")), self._country)
-        except NumberError as exc:
-            problems.append(Problem(row.line, "number", str(exc)))
+        """The number, of the row's own country where it names one; '' where it cannot be read."""
+        own = _shown(row.fields.get("country", ""))
+        country = own.upper()
+        # what is no letter of ISO 3166-1 may have two of them as capitals: the German sharp s
+        if own and not (own.isascii() and known_country(country)):
+            problems.append(Problem(row.line, "country", f"{quoted(own, _MAX_SHOWN)} {_NO_COUNTRY}"))
             return ""
+        try:
+            number = read_number(_spelled(row.fields.get("number", "")), country or self._country)
+        except NumberError as exc:
+            mend = f" (the row's country is {country}: mend that too if it is wrong)" if own else ""
+            problems.append(Problem(row.line, "number", f"{exc}{mend}"))
+            return ""
+        if own and not may_be_of(number, country):
+            other = f"is {country}, and {quoted(number)} is of {region_of(number) or 'no country'}"
+            problems.append(Problem(row.line, "country", f"{other}: mend the one that is wrong, or empty this cell"))
+        return number
 
     def _request(self, row: Row, number: str, problems: list[Problem]) -> BuyNumber | None:
         provider = row.fields.get("provider", "")
@@ -134,13 +152,17 @@ def _spelled(value: Any) -> str:
     return str(int(value))
 
 
+def _shown(value: Any) -> str:
+    return visible(value) if isinstance(value, str) else str(value)
+
+
 def _grouped(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields with `options.NAME` and `metadata.NAME` in one mapping each; without the number."""
+    """The fields with `options.NAME` and `metadata.NAME` in one mapping each; without the number and its country."""
     grouped: dict[str, Any] = {}
     for name, value in fields.items():
         group, dot, rest = name.partition(".")
         if dot:
             grouped.setdefault(group, {})[rest] = value
-        elif name != "number":
+        elif name not in ("number", "country"):
             grouped[name] = value
     return grouped

@@ -1,8 +1,9 @@
 """The columns of an order file and of an export.
 
-An order has `number`, `provider`, `idempotency_key`, `options.NAME` and `metadata.NAME`; all but the names of
-metadata are read without regard to case, to blanks for underscores and to what nobody can see. The columns of the
-number and of the provider are known by the other names that they usually have, and by those that a person gives them.
+An order has `number`, `provider`, `country`, `idempotency_key`, `options.NAME` and `metadata.NAME`; all but the names
+of metadata are read without regard to case, to blanks for underscores and to what nobody can see. The columns of the
+number, of the provider and of the country are known by the other names that they usually have, and by those that a
+person gives them.
 """
 
 from __future__ import annotations
@@ -59,6 +60,11 @@ _NUMBER_NAMES = frozenset(
     | {f"{device}{end}" for device in _DEVICES for end in ("", "no", "nr", "number")}
 )
 _PROVIDER_NAMES = frozenset({"provider", "providername", "carrier", "carriername"})
+_COUNTRY_NAMES = frozenset(
+    {"country", "countrycode", "countryiso", "countryiso2", "countryisocode", "isocountry", "isocountrycode", "iso2"}
+)
+# a column of its own in many files, and no misspelt country
+_COUNTY = "county"
 _MAX_NAME = 60
 _NEARLY = 0.8
 
@@ -73,6 +79,8 @@ def canonical(name: str) -> str | None:
         return "number"
     if plain in _PROVIDER_NAMES:
         return "provider"
+    if plain in _COUNTRY_NAMES:
+        return "country"
     group, _, rest = name.strip().partition(".")
     if visible(group).lower() == "metadata" and rest.strip():
         return f"metadata.{rest.strip()}"
@@ -160,10 +168,12 @@ def is_column(name: str) -> bool:
 def _meant(seen: str) -> bool:
     if not seen or seen.startswith(("options.", "metadata.")):
         return True
-    return canonical(seen) is None and bool(difflib.get_close_matches(seen[:_MAX_NAME], _known(), 1, _NEARLY))
+    if canonical(seen) is not None or seen == _COUNTY:
+        return False
+    return bool(difflib.get_close_matches(seen[:_MAX_NAME], _known(), 1, _NEARLY))
 
 
 @cache
 def _known() -> tuple[str, ...]:
     options = {f"options.{name}" for kind in kinds().values() for name in kind.options.model_fields}
-    return "number", "provider", "idempotency_key", *sorted(options)
+    return "number", "provider", "country", "idempotency_key", *sorted(options)

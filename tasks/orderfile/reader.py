@@ -34,8 +34,8 @@ def read_order(
 
     *name* is the file's name for messages and, where *format* is None, for the format by its suffix. *kinds* maps
     the configured aliases; *default_provider* is one of them, for rows that name none. *country* (ISO 3166-1
-    alpha-2) is that of numbers without a plus, which are never read as another's. *naming* tells of columns that
-    have names of their own, and *sheet* which one of a spreadsheet is read; the first where it is None.
+    alpha-2) is that of numbers without a plus whose row names none; they are never read as another's. *naming* tells
+    of columns that have names of their own, and *sheet* which one of a spreadsheet is read; the first where it is None.
     A row with a count in place of a number yields nothing where it is right: it is handed to *on_wish* with its line,
     and refused where that is None.
     Raises OrderFileError for the file as a whole, at the call or while it is read: take nothing from a file before

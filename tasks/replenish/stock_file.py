@@ -1,4 +1,4 @@
-"""A pool's stock file: CSV with the column `number`, and `provider` where the pool has several.
+"""A pool's stock file: CSV with the column `number`, `provider` where the pool has several, and `country` if wanted.
 
 The whole file is checked before anything of it is bought. Options of a purchase may stand in it as in an order file.
 """
@@ -18,7 +18,7 @@ MAX_ROWS = 100_000
 MAX_TOLD = 5
 
 _NO_FILE = "no such file: mend stock_file, or put it there"
-_COLUMNS = "a stock file has number, provider and options.*"
+_COLUMNS = "a stock file has number, provider, country and options.*"
 
 
 class StockFileError(ValueError):

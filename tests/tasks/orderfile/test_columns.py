@@ -61,7 +61,7 @@ def test_an_unknown_column_names_the_nearest(name, near):
 
 def test_a_column_like_no_other_lists_all():
     told = unknown("zzz")
-    assert "known are number, provider, idempotency_key, options." in told
+    assert "known are number, provider, country, idempotency_key, options." in told
     assert all(f"options.{name}" in told for name in ("inbound_agent", "stock_item_id"))
 
 

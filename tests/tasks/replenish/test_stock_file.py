@@ -64,7 +64,7 @@ def test_no_more_than_five_are_told(path: Path) -> None:
         (
             "number,price\n+14155550100,1\n",
             ONE,
-            ":1: price: unknown column: a stock file has number, provider and options.*",
+            ":1: price: unknown column: a stock file has number, provider, country and options.*",
         ),
         ("", ONE, ": is empty"),
         ("number\n", ONE, ": has no rows"),

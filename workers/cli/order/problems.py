@@ -54,7 +54,10 @@ def list_problems(problems: Iterable[Mapping[str, Any]], shown: int) -> None:
     for group in told:
         say(f"  {group.told()}")
     if any("name the country" in group.first["message"] for group in told):
-        say("Numbers without a country code: --country says which country they are of")
+        say(
+            "Numbers without a country code: --country says which country they are of, a column `country` says it of "
+            "each row"
+        )
     left = sum(group.count for group in [*groups.values()][shown:]) + beyond
     if left:
         say(f"  and {left:,} more (--json gives all, --max-problems-shown more)")

@@ -112,13 +112,13 @@ class Submitted:
 def submit(given: Submitted) -> None:
     """Buy the numbers of a file, or as many as its rows count.
 
-    Columns: number (or phone, tel, e164, msisdn and the like), provider (or carrier); if wanted idempotency_key,
-    options.NAME, metadata.NAME; --column says which is which where they have names of their own. Every row is checked
-    before any is accepted. A number without a plus is of --country, and refused where it can be read in two ways. A
-    number that is bought or in work already is not bought again: the order points to that purchase, so that the same
-    file may be submitted again. Rows with a count in place of a number (columns: count, country, prefix, provider,
-    max_price, type, features, contains, at_least) are bought as by `order find`. Workers do the buying: Ctrl-C after
-    the order is in stops nothing.
+    Columns: number (or phone, tel, e164, msisdn and the like), provider (or carrier); if wanted country,
+    idempotency_key, options.NAME, metadata.NAME; --column says which is which where they have names of their own. Every
+    row is checked before any is accepted. A number without a plus is of its row's country, else of --country, and
+    refused where it can be read in two ways. A number that is bought or in work already is not bought again: the order
+    points to that purchase, so that the same file may be submitted again. Rows with a count in place of a number
+    (columns: count, country, prefix, provider, max_price, type, features, contains, at_least) are bought as by `order
+    find`. Workers do the buying: Ctrl-C after the order is in stops nothing.
     """
     from workers.cli.terminal.context import open_desk
     from workers.views.orders.check_file import bounded

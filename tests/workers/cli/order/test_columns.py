@@ -48,3 +48,17 @@ def test_other_columns_are_kept_or_passed_over(cli: Cli, desk: Desk, home: Path)
 def test_a_wrong_naming_begins_nothing(cli: Cli, desk: Desk, home: Path, options: list[str], message: str) -> None:
     assert message in cli.refused("order", "submit", french(home), *options)
     assert counted(desk) == (0, 0, 0)
+
+
+def test_each_row_is_of_its_own_country(cli: Cli, home: Path) -> None:
+    path = home / "two.csv"
+    path.write_text("Phone,Country,provider\n0301234567,DE,bird\n415 555 1004,US,bird\n301234569,,bird\n")
+    for others in ((), ("--other-columns", "metadata"), ("--ignore-other-columns",)):
+        told = cli.refused("order", "submit", str(path), *others, "--dry-run")
+        assert "--country says which country they are of, a column `country` says it of each row" in told
+        document = cli.json("order", "submit", str(path), *others, "--country", "DE", "--dry-run")
+        assert {one["country"]: one["to_buy"] for one in document["countries"]} == {"DE": 2, "US": 1}
+    path.write_text("Phone,Country,provider\n+14155551004,Germany,bird\n+14155551005,DE,bird\n")
+    told = cli.refused("order", "submit", str(path), "--dry-run")
+    assert "line 2, country: 'Germany' is no country" in told
+    assert "line 3, country: is DE, and '+14155551005' is of US" in told
