@@ -4,7 +4,7 @@ from tasks.orderfile.columns import EXPORT_COLUMNS, Naming, Others
 from tasks.orderfile.export import ExportFormat, write_export
 from tasks.orderfile.reader import read_order
 from tasks.orderfile.text import MAX_BYTES, MAX_ROWS, Format, OrderFileError
-from tasks.orderfile.values import Line, Problem
+from tasks.orderfile.values import Line, Problem, Sheets
 
 __all__ = [
     "EXPORT_COLUMNS",
@@ -17,6 +17,7 @@ __all__ = [
     "OrderFileError",
     "Others",
     "Problem",
+    "Sheets",
     "read_order",
     "write_export",
 ]

@@ -184,6 +184,7 @@ def _found(desk: Desk, name: str, checked: Checked) -> Document:
         "wishes": [
             {"count": wish.count, "at_least": wish.at_least, "criteria": str(wish.criteria)} for wish in checked.wishes
         ],
+        "sheets": checked.sheets and asdict(checked.sheets),
         "bad_rows": checked.bad_rows,
         "problems": list(islice(checked.problems, SHOWN)),
         "twice": checked.twice,

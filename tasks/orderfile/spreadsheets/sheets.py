@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, ParseError, fromstring
 from xml.parsers.expat import ExpatError
 
-from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetVisibleEnum
+from python_calamine import CalamineError, CalamineSheet, CalamineWorkbook, SheetTypeEnum, SheetVisibleEnum
 
 from schemas.numbering.spelling import quoted, visible
 from tasks.orderfile.columns import Naming
@@ -19,20 +19,21 @@ from tasks.orderfile.spreadsheets.archive import CONTENT, STYLES, Archive
 from tasks.orderfile.spreadsheets.formats import styles_that_add
 from tasks.orderfile.spreadsheets.scan import OdsScan, Scan, ScanError, XlsxScan
 from tasks.orderfile.text import OrderFileError
-from tasks.orderfile.values import Problem, Row
+from tasks.orderfile.values import Problem, Row, Sheets, listed
 
 EXACT = 10**15
 """Spreadsheets keep 15 digits of a number: from here on the last are lost, or zeros."""
 
 _DATE = "is a date to the spreadsheet: format the column as text, and write it again"
 _LONG = "is a number of more than 15 digits, of which spreadsheets lose the last: write it as text"
-_MAX_NAMES = 10
 MARK = " (mend this cell)"
 _DAMAGED = (CalamineError, ExpatError, ParseError, ValueError)
 
 
 class Sheet:
     """One sheet of a spreadsheet. Raises OrderFileError, at once or while it is read."""
+
+    sheets: Sheets | None = None
 
     def __init__(self, archive: Archive, sheet: str | None) -> None:
         self._archive = archive
@@ -42,6 +43,7 @@ class Sheet:
             scan: Scan | None = self._scanned(OdsScan(sheet), CONTENT) if archive.kind == "ods" else None
             self._book = CalamineWorkbook.from_filelike(archive.opened())
             self.name = self._chosen(sheet)
+            self.sheets = Sheets(self.name, self._others(self.name))
             scan = scan or self._scanned(XlsxScan(self.name, _adding(archive)), _member(archive, self.name))
             self._broken = scan.broken
             self._cells: CalamineSheet = self._book.get_sheet_by_name(self.name)
@@ -96,7 +98,16 @@ class Sheet:
         return None
 
     def _error(self, message: str) -> OrderFileError:
-        return self._archive.error(f"sheet {quoted(self.name)} {message}")
+        return self._archive.error(f"sheet {quoted(self.name)} {message}{self.elsewhere}")
+
+    @property
+    def elsewhere(self) -> str:
+        """The end of a message that the sheet cannot be read: the others, where they are known."""
+        return self.sheets.elsewhere if self.sheets is not None else ""
+
+    def _others(self, name: str) -> tuple[str, ...]:
+        found = (one.name for one in self._book.sheets_metadata if one.typ == SheetTypeEnum.WorkSheet)
+        return tuple(one for one in found if one != name)
 
     def _chosen(self, sheet: str | None) -> str:
         names = self._book.sheet_names
@@ -104,18 +115,19 @@ class Sheet:
             raise self._archive.error("has no sheet")
         if sheet is None:
             if self._book.sheets_metadata[0].visible != SheetVisibleEnum.Visible:
-                raise self._archive.error(f"the first sheet, {quoted(names[0])}, is hidden: say which one by --sheet")
+                others = listed(self._others(names[0]))
+                hidden = f"the first sheet, {quoted(names[0])}, is hidden: say which one by --sheet"
+                raise self._archive.error(f"{hidden}; there is {others}" if others else hidden)
             return names[0]
         if sheet not in names:
-            shown = ", ".join(quoted(name) for name in names[:_MAX_NAMES])
-            raise self._archive.error(f"has no sheet {quoted(sheet, 60)}: there is {shown}")
+            raise self._archive.error(f"has no sheet {quoted(sheet, 60)}: there is {listed(names)}")
         return sheet
 
     def _scanned(self, scan: Scan, member: str) -> Scan:
         try:
             scan.feed(self._archive.blocks(member))
         except ScanError as exc:
-            raise self._archive.error(f"sheet {quoted(scan.sheet)} {exc}") from exc
+            raise self._archive.error(f"sheet {quoted(scan.sheet)} {exc}{self.elsewhere}") from exc
         return scan
 
     def _records(self) -> Iterator[tuple[int, list[Any]]]:

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tasks.orderfile import OrderFileError, Problem
+from tasks.orderfile import OrderFileError, Problem, Sheets
 from tasks.orderfile.spreadsheets import sheets
 
 from .reading import lines, read, told
@@ -140,14 +140,36 @@ def test_the_first_sheet_or_the_one_that_is_named(book):
     assert lines(source)[0].request.metadata == {"x": "1"}
     assert lines(source, sheet="Zw\u00f6lf")[0].request.metadata == {"x": "12"}
     assert refused(source, sheet="two") == "order.xlsx: has no sheet 'two': there is 'One', 'Zw\u00f6lf', 'Empty'"
-    assert "sheet 'Empty' is empty: the first row names the columns" in refused(source, sheet="Empty")
+    told_ = refused(source, sheet="Empty")
+    assert "sheet 'Empty' is empty: the first row names the columns" in told_
+    assert told_.endswith("; --sheet names another: 'One', 'Zw\u00f6lf'")
     assert "has no rows: nothing to buy" in refused(book({"S": [HEAD]}))
 
 
 def test_a_first_sheet_that_nobody_sees_is_not_chosen():
     source = xlsx({"Old": [HEAD, [N, "bird", "1"]], "New": [HEAD, [N, "bird", "2"]]}, hidden=["Old"])
     assert "the first sheet, 'Old', is hidden: say which one by --sheet" in refused(source)
+    assert refused(source).endswith("by --sheet; there is 'New'")
     assert lines(source, sheet="New")[0].request.metadata == {"x": "2"}
+
+
+@BOTH
+def test_a_sheet_that_cannot_be_read_names_the_others(book):
+    heard: list[Sheets] = []
+    good = {f"N{n}": [HEAD, [N, "bird", "1"]] for n in range(11)}
+    for first in ([], [[N, "bird"]], [HEAD]):
+        told_ = refused(book({"S": first, **good}), on_sheet=heard.append)
+        assert told_.endswith("; --sheet names another: " + ", ".join(f"'N{n}'" for n in range(10)) + " and 1 more")
+        assert "--sheet" not in refused(book({"S": first}))
+    assert heard == [Sheets("S", tuple(good))] * 3
+    heard.clear()
+    assert len(lines(book({"S": good["N0"], "T": []}), on_sheet=heard.append)) == 1
+    assert str(heard[0]) == "sheet 'S' is read, and not 'T': --sheet names another"
+
+
+def test_a_cover_with_merged_cells_names_the_other_sheets():
+    tail = '<mergeCells count="1"><mergeCell ref="B2:B3"/></mergeCells>'
+    assert refused(xlsx({"Cover": [HEAD], "B": [HEAD]}, tail=tail)).endswith("; --sheet names another: 'B'")
 
 
 def test_a_sheet_is_for_spreadsheets():

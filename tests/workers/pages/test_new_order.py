@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from schemas.status import Status
+from tests.tasks.orderfile.workbooks import xlsx
 from tests.waiting import at_once, eventually
 from tests.workers.cli.running import NUMBERS, Cli, counted, csv_file, purchases, settle
 from tests.workers.pages.serving import PASSWORDS, Visitor
@@ -149,6 +150,13 @@ def test_files_that_cannot_be_read(light: Visitor, desk: Desk, home: Path) -> No
     no_file = light.submit("/new/file", "/new")
     assert (no_file.status_code, "no file was chosen" in no_file.text) == (400, True)
     assert counted(desk) == (0, 0, 0)
+
+
+def test_sheets_that_are_not_read_are_named(light: Visitor, home: Path) -> None:
+    rows = [["number", "provider"], [NUMBERS[0], "timepay"]]
+    (home / "two.xlsx").write_bytes(xlsx({"A": rows, "<B>": rows}))
+    assert check(light, home / "two.xlsx").json()["sheets"] == {"read": "A", "others": ["<B>"]}
+    assert "was read, and not &lt;B&gt;:" in check(light, home / "two.xlsx", "text/html").text
 
 
 def begin(visitor: Visitor, path: str, who: str | None = "ann", **headers: str) -> tuple[int, str]:

@@ -146,6 +146,8 @@ def _checked(desk: Desk, given: Submitted, how: dict[str, Any]) -> Iterator[Chec
         known_provider(desk.runtime.config, given.provider)
     with opened(given.file) as source, Meter("checking rows") as meter:
         checked = check_file(desk.runtime, source, name=given.label, advance=meter.advance, **how)
+    if given.sheet is None and checked.sheets is not None and checked.sheets.others:
+        say(f"{given.label}: {checked.sheets}", "yellow")
     try:
         yield checked
     finally:
@@ -222,8 +224,7 @@ def _tell_refused(checked: Checked, right: int, *, json: bool) -> None:
             "(--ignore-other-columns)"
         )
     if json:
-        document = {"accepted": False, "good_rows": right, "bad_rows": checked.bad_rows}
-        emit_json({**document, "problems": list(checked.problems)})
+        emit_json({"accepted": False, "good_rows": right, **checked.document()})
     elif right:
         say("Mend them, or go on without them: --skip-invalid")
 
@@ -255,8 +256,7 @@ def _tell_plan(desk: Desk, checked: Checked, *, json: bool) -> None:
     plans, countries = plan(desk.runtime, (request for _, request in checked.requests()))
     if json:
         counts = {"providers": [vars(p) for p in plans], "countries": [vars(one) for one in countries]}
-        skipped = {"bad_rows": checked.bad_rows, "problems": list(checked.problems)}
-        emit_json({"dry_run": True, "lines": len(checked.lines), **counts, **skipped})
+        emit_json({"dry_run": True, "lines": len(checked.lines), **counts, **checked.document()})
         return
     rows = [(p.provider, p.to_buy, p.bought, p.held, p.in_work, duration(p.seconds)) for p in plans]
     show_table(_COLUMNS, rows, numbers=_COLUMNS[1:])
@@ -277,8 +277,7 @@ def _document(loaded: Loaded, checked: Checked, title: str | None) -> dict[str, 
         "lines": loaded.lines,
         "new": loaded.new,
         "found": loaded.lines - loaded.new,
-        "bad_rows": checked.bad_rows,
-        "problems": list(checked.problems),
+        **checked.document(),
     }
 
 

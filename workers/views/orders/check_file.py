@@ -21,7 +21,7 @@ from schemas.metadata import Metadata
 from schemas.requests import BuyNumber
 from tasks.chunks import chunks
 from tasks.ledger.requests.accept import key_conflicts
-from tasks.orderfile import Line, Problem, read_order
+from tasks.orderfile import Line, Problem, Sheets, read_order
 from tasks.orders import CHUNK
 from tasks.pools.reserved import reserved
 from tasks.runtime import Runtime
@@ -83,7 +83,7 @@ class Checked:
     """What the check of a file found; `bad_rows` counts the lines that the problems are on, `providers` the others.
 
     `twice` counts the lines that buy a number from a second provider; `twice_shown` names some of them. `wishes` are
-    the rows with a count: a file has those or lines.
+    the rows with a count: a file has those or lines. `sheets`: of a spreadsheet.
     """
 
     lines: Spool = field(default_factory=Spool)
@@ -94,12 +94,18 @@ class Checked:
     twice_shown: list[str] = field(default_factory=list)
     wishes: list[Wish] = field(default_factory=list)
     wish_lines: list[int] = field(default_factory=list)
+    sheets: Sheets | None = None
     _last_bad: int = -1
 
     def requests(self) -> Iterator[tuple[int, BuyNumber]]:
         """The purchases of the file, with their lines."""
         for line, fields in self.lines:
             yield line, BuyNumber.model_construct(**fields)
+
+    def document(self) -> dict[str, Any]:
+        """As plain data: the problems, and of a spreadsheet the sheet that was read, and those that were not."""
+        sheets = self.sheets and {"sheet": self.sheets.read, "other_sheets": [*self.sheets.others]}
+        return {"bad_rows": self.bad_rows, "problems": list(self.problems), **(sheets or {})}
 
     def add_line(self, line: Line) -> None:
         """Keep a purchase."""
@@ -138,9 +144,9 @@ def check_file(
     *how* are the other arguments of `read_order`. Raises OrderFileError.
     """
     checked = Checked()
-    take = partial(_take, checked)
+    take, sheets = partial(_take, checked), partial(setattr, checked, "sheets")
     try:
-        found = read_order(source, kinds=runtime.kinds, default_provider=provider, on_wish=take, **how)
+        found = read_order(source, kinds=runtime.kinds, default_provider=provider, on_wish=take, on_sheet=sheets, **how)
         for batch in chunks(found, CHUNK):
             _keep(checked, _out_of_pools(runtime, batch), _conflicts(runtime, batch))
             if advance is not None:

@@ -54,3 +54,24 @@ def test_a_number_from_two_providers_is_asked_about(cli: Cli, desk: Desk, home: 
     assert counted(desk) == (0, 0, 0)
     assert "from a second provider too" in cli("order", "submit", str(path), "--dry-run").stderr
     assert cli.json("order", "submit", str(path), "--allow-duplicates")["lines"] == 3
+
+
+def test_sheets_that_are_not_read_are_named(cli: Cli, home: Path) -> None:
+    one, two = [HEAD, [NUMBERS[0], "timepay"]], [HEAD, [NUMBERS[1], "bird"], [NUMBERS[2], "bird"]]
+    path = home / "two.xlsx"
+    path.write_bytes(xlsx({"A": one, "B": two}))
+    note = f"{path}: sheet 'A' is read, and not 'B': --sheet names another"
+    told = cli("order", "submit", str(path), "--dry-run")
+    assert (note in told.stderr, "1 number to buy" in told.stdout) == (True, True)
+    for ways in (["--dry-run"], []):
+        document = cli.json("order", "submit", str(path), *ways)
+        assert (document["sheet"], document["other_sheets"]) == ("A", ["B"])
+    assert "is read" not in cli("order", "submit", str(path), "--sheet", "B", "--dry-run").stderr
+    path.write_bytes(xlsx({"Cover": [["Our numbers"], ["of spring"]], "B": two}))
+    assert "sheet 'Cover' is read, and not 'B': --sheet names another" in cli.refused("order", "submit", str(path))
+    assert cli.json("order", "submit", str(path), status=2)["other_sheets"] == ["B"]
+    path.write_bytes(xlsx({"Empty": [], "B": two}))
+    assert "sheet 'Empty' is empty" in (told_ := cli.refused("order", "submit", str(path)))
+    assert "--sheet names another: 'B'" in told_
+    path.write_bytes(xlsx({"A": one}))
+    assert "--sheet" not in cli("order", "submit", str(path), "--dry-run").stderr

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from schemas.by_criteria.wishes import Wish
     from schemas.money import Money
+    from tasks.orderfile import Sheets
     from workers.views.desk import Desk
 
 Count = Annotated[
@@ -213,6 +215,7 @@ def _excluded(desk: Desk, path: Path | None) -> list[str]:
         return []
     alias = next(iter(desk.runtime.kinds))
     how: dict[str, Any] = {"default_provider": alias, "country": None, "naming": Naming(others="ignore")}
+    how["on_sheet"] = partial(_tell_sheet, path)
     numbers = []
     with opened(str(path)) as source:
         for row in read_order(source, name=str(path), format=None, kinds=desk.runtime.kinds, **how):
@@ -220,6 +223,11 @@ def _excluded(desk: Desk, path: Path | None) -> list[str]:
                 raise Failure(f"--exclude {path}, line {row.line}: {row.message}")
             numbers.append(row.request.number)
     return list(dict.fromkeys(numbers))
+
+
+def _tell_sheet(path: Path, sheets: Sheets) -> None:
+    if sheets.others:
+        say(f"--exclude {path}: the sheet {sheets.read!r} alone is read: put all numbers there", "yellow")
 
 
 def _preview(desk: Desk, wishes: Sequence[Wish], max_spend: Money | None, *, json: bool) -> None:

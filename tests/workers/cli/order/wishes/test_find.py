@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from schemas.tables.wishes import WISH
 from tasks.sandbox import SandboxServer
+from tests.tasks.orderfile.workbooks import xlsx
 from tests.tasks.pools.supplying import area
 from tests.workers.cli.order.test_wait import worker
 from tests.workers.cli.running import Cli, counted, csv_file
@@ -204,3 +205,12 @@ def test_bad_rows_with_counts_refuse_the_file(cli: Cli, desk: Desk, home: Path) 
     )
     assert counted(desk) == (0, 0, 0)
     assert cli.json("order", "submit", str(path), "--skip-invalid")["wishes"] == 1
+
+
+def test_what_is_excluded_stands_in_one_sheet_or_that_is_told(cli: Cli, home: Path) -> None:
+    rows = [["number"], ["+14155550100"]]
+    wanted = ("order", "find", "--count", "1", "--prefix", "415", "--provider", "bird", "--exclude", "x.xlsx")
+    (home / "x.xlsx").write_bytes(xlsx({"A": rows, "B": rows}))
+    assert "--exclude x.xlsx: the sheet 'A' alone is read: put all numbers there" in cli(*wanted).stderr
+    (home / "x.xlsx").write_bytes(xlsx({"A": rows}))
+    assert "--exclude" not in cli(*wanted).stderr
