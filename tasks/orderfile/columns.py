@@ -53,6 +53,7 @@ WISH_COLUMNS = ("count", "country", "prefix", "type", "features", "contains", "m
 
 Others = Literal["refuse", "ignore", "metadata"]
 
+_COLUMNS = ("number", "provider", "country", "idempotency_key")
 _DEVICES = ("phone", "telephone", "tel", "mobile", "mobilephone", "cell", "cellphone", "did", "ddi", "msisdn", "e164")
 # letters and digits only: Phone Number, phone_number and Phone No. are one name
 _NUMBER_NAMES = frozenset(
@@ -104,9 +105,11 @@ def unknown(name: str, *, wishes: bool = False) -> str:
         return "the column has no name: name it or remove it"
     if not wishes and wish_column(name) == "count":
         return "a row has a number, or a count in place of it: put those into a file of their own"
-    known = (*WISH_COLUMNS, "provider") if wishes else _known()
-    near = difflib.get_close_matches(name.strip().lower()[:_MAX_NAME], known, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)};"
+    seen, known = name.strip().lower()[:_MAX_NAME], (*WISH_COLUMNS, "provider") if wishes else _COLUMNS
+    near = [] if wishes else difflib.get_close_matches(seen, _options(), 1, _NEARLY)
+    near = near or difflib.get_close_matches(seen, known, 1)
+    more = "" if wishes else ", options.NAME"
+    hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}{more};"
     return f"unknown column {quoted(name.strip(), _MAX_NAME)}: {hint} metadata.NAME carries extra data"
 
 
@@ -175,5 +178,9 @@ def _meant(seen: str) -> bool:
 
 @cache
 def _known() -> tuple[str, ...]:
-    options = {f"options.{name}" for kind in kinds().values() for name in kind.options.model_fields}
-    return "number", "provider", "country", "idempotency_key", *sorted(options)
+    return *_COLUMNS, *_options()
+
+
+@cache
+def _options() -> tuple[str, ...]:
+    return tuple(sorted({f"options.{name}" for kind in kinds().values() for name in kind.options.model_fields}))
