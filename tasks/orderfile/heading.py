@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from schemas.numbering.spelling import visible
@@ -27,12 +28,23 @@ def read_heading(text: Text, known: Callable[[str], Any], example: str) -> tuple
     if not line:
         raise text.error(f"is empty: the first line names the columns, like {example}")
 
+    delimiter = delimiter or _delimiter(line, known)
+    return _split(line, delimiter), delimiter
+
+
+def lines_below(text: Text, known: Callable[[str], Any]) -> Iterator[tuple[int, list[str]]]:
+    """Each further line, as the names that it would have as the header; up to one that is none."""
+    with suppress(csv.Error):
+        for line in text:
+            yield text.number, _split(line, _delimiter(line, known))
+
+
+def _delimiter(line: str, known: Callable[[str], Any]) -> str:
     def found(delimiter: str) -> tuple[int, int]:
         names = _split(line, delimiter)
         return sum(bool(known(name)) for name in names), len(names)
 
-    delimiter = delimiter or max(_DELIMITERS, key=found)
-    return _split(line, delimiter), delimiter
+    return max(_DELIMITERS, key=found)
 
 
 def _first(text: Text) -> str:

@@ -14,6 +14,8 @@ from tasks.orderfile.values import Problem, Row
 
 _PHONE = re.compile(r"[+(]?[0-9][0-9 ().+-]{5,}")
 _MAX_SHOWN = 60
+_LAST = 10
+"""The last line that is looked at for the header, where titles stand above it."""
 
 
 class Header:
@@ -23,6 +25,7 @@ class Header:
         # spreadsheets leave columns without a name beside the table
         self.names = [name if visible(name) else "" for name in names]
         self.line = line
+        self._given = naming
         self._naming = naming = naming.of(self.names)
         self.columns = [(naming.column(name) or None) if name else "" for name in self.names]
         self._exported = any(visible(name) in (*RESULT_COLUMNS, *OBJECT_COLUMNS) for name in self.names)
@@ -31,6 +34,15 @@ class Header:
     def is_none(self) -> bool:
         """Whether the line is one of numbers, and the names of the columns are missing."""
         return not any(map(self._naming.known, self.names)) and any(_PHONE.fullmatch(visible(n)) for n in self.names)
+
+    def below(self, records: Iterable[tuple[int, Sequence[str]]]) -> int | None:
+        """The line that is the header, as it seems, where this one is a title above it. For a header with problems."""
+        for line, names in records:
+            if line > _LAST:
+                break
+            if self._is_title_of(names):
+                return line
+        return None
 
     def problems(self, *, provider_given: bool) -> Iterator[Problem]:
         """What is wrong with the columns, each once."""
@@ -60,6 +72,18 @@ class Header:
                 return Problem(line, None, f"has {_placed(cells, index)}, without a name: name the column, or empty it")
         fields: dict[str, Any] = {n: cell for n, cell in zip(self.columns, cells, strict=False) if n and cell}
         return self._key_problem(line, fields) or _opened(line, fields, wish=self._naming.wishes)
+
+    def _is_title_of(self, names: Sequence[str]) -> bool:
+        """Whether *names* have more of our columns, or others beside them: a cell of a row may be a name too."""
+        if any(_PHONE.fullmatch(visible(name)) for name in names):
+            return False
+        naming = self._given.of(names)
+        here = sum(self._naming.known(name) is not None for name in self.names)
+        found = [column for name in names if (column := naming.known(name))]
+        if here > len(found) or not {"number", "count"}.intersection(found):
+            return False
+        wider = sum(map(bool, map(visible, names))) > sum(map(bool, self.names))
+        return wider or len(found) > max(here, 1) or (not here and len(names) == 1)
 
     def _problem(self, name: str, seen: dict[str, str]) -> Iterator[Problem]:
         column = self._naming.column(name)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from schemas.numbering.spelling import visible
 from tasks.orderfile.columns import Naming
-from tasks.orderfile.heading import read_heading
+from tasks.orderfile.heading import lines_below, read_heading
 from tasks.orderfile.rows import Header, table_rows
 from tasks.orderfile.text import END_OF_FILE, Text
 from tasks.orderfile.values import Problem, Row
@@ -17,8 +17,12 @@ def read_table(text: Text, naming: Naming, *, provider_given: bool) -> Iterator[
     """The rows of a CSV file, or the problems of its header and then nothing. Raises OrderFileError."""
     names, delimiter = read_heading(text, naming.known, "number,provider")
     header = Header(names, text.number, naming)
+    if any(header.problems(provider_given=provider_given)):
+        below = header.below(lines_below(text, naming.known))
+        if below is not None:
+            raise text.error(f"line {below} seems to be the header: delete the lines above it")
     if header.is_none():
-        raise text.error(f"line {text.number} is no header: the first line must name the columns, like number,provider")
+        raise text.error(f"line {header.line} is no header: the first line must name the columns, like number,provider")
     mend = f"quote a cell that holds {delimiter!r}"
     yield from table_rows(_records(text, delimiter), header, mend, provider_given=provider_given)
 

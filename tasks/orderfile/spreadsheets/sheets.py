@@ -62,9 +62,11 @@ class Sheet:
         if not line:
             raise self._error("is empty: the first row names the columns, like number, provider")
         self._header = header = Header(names, line, naming)
+        problems = [*header.problems(provider_given=provider_given)]
+        if problems and (below := header.below(records)) is not None:
+            raise self._error(f"row {below} seems to be the header: delete the rows above it")
         if header.is_none():
             raise self._error(f"row {line} is no header: the first row must name the columns, like number, provider")
-        problems = [*header.problems(provider_given=provider_given)]
         yield from problems
         if not problems:
             for line, cells in records:
