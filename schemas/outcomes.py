@@ -24,6 +24,9 @@ MAX_TEXT = 500
 COMPLIANCE = "compliance"
 """The error_code of a purchase that waits for papers."""
 
+HISTORY_LOST = "history_lost"
+"""The error_code of what the database lost a call of, which may have bought it, or given it back."""
+
 BATCH_REFUSED = "batch_refused"
 """The error_code of a call for several numbers that was answered as a whole: some of them may have been bought."""
 

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, exists, select, update
 
 from schemas.events import EventType
-from schemas.outcomes import Outcome, OutcomeKind
+from schemas.outcomes import HISTORY_LOST, Outcome, OutcomeKind
 from schemas.settling import Finding, FindingKind
 from schemas.status import Status
 from schemas.tables.history import ANSWERED
@@ -29,9 +29,10 @@ _VOUCHED = "dialstock_vouched"
 _STANDS = (Status.PURCHASED, Status.RELEASING)
 _BOUGHT = (*_STANDS, Status.PROCESSING)
 _WAITING = (Status.QUEUED, Status.DISPATCHED)
-_LOST = "history_lost"
 _UNTOLD = Outcome(
-    kind=OutcomeKind.UNKNOWN, error_code=_LOST, error="the database went back in time while the call was under way"
+    kind=OutcomeKind.UNKNOWN,
+    error_code=HISTORY_LOST,
+    error="the database went back in time while the call was under way",
 )
 # By id alone: SQLite finds no index for pairs.
 _STARTED, _GIVEN_BACK, _ANSWERED = (
@@ -216,7 +217,7 @@ def hold(conn: Connection, marks: Sequence[Mark], *, account: str, alias: str, n
     """
     newest = _newest(_to_buy(marks))
     error = f"the database lost a call that may have bought it; {said}"
-    changes = {"error": error, "error_code": _LOST, "doubt": True}
+    changes = {"error": error, "error_code": HISTORY_LOST, "doubt": True}
     alive = _alive(conn, account, sorted(newest))
     moved = (_hold_one(conn, row, newest[number], now, changes) for number, row in alive.items())
     held = [after for after in moved if after]
@@ -235,7 +236,7 @@ def _hold_one(conn: Connection, row: Row, mark: Mark, now: datetime, changes: Ro
     call: else an audit may fail it for an earlier one.
     """
     deadline = _last_call(row, mark)
-    for_this = row["error_code"] == _LOST and row["call_deadline"] == deadline
+    for_this = row["error_code"] == HISTORY_LOST and row["call_deadline"] == deadline
     if row["status"] in _STANDS or (row["status"] == Status.HELD and for_this):
         return None
     if row["status"] == Status.PURCHASING:

@@ -7,6 +7,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from schemas.outcomes import HISTORY_LOST
 from tasks.ledger.locking import locked
 from tasks.ledger.releases import stopping
 from tasks.ledger.releases.stopping import Kept, Why
@@ -17,7 +18,7 @@ from tasks.transactions import always
 
 WENT_BACK: Why = (
     "the database went back in time: the number may have been given back and bought again since, and is kept",
-    "history_lost",
+    HISTORY_LOST,
 )
 LEFT: Why = ("its account is not used any more: see there whether the number is ours still", "account_left")
 

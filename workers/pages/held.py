@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
+from schemas.outcomes import HISTORY_LOST
 from schemas.settling import Verdict
 from schemas.status import Status
 from tasks.ledger.resolve import Resolution, resolutions_of
@@ -45,7 +47,7 @@ class Held(Page):
             calls = last_attempts(conn, [row["id"] for row in rows])
             steps = describe_each(desk.runtime, conn, rows)
         shown = [
-            {**{name: row[name] for name in _SHOWN}, "last_call": calls.get(row["id"]), "next": step}
+            {**{name: row[name] for name in _SHOWN}, **_last_call(row, calls), "next": step}
             for row, step in zip(rows, steps, strict=True)
         ]
         return {"held": shown, "next": more, "asked": equal, "answers": ANSWERS}
@@ -83,6 +85,12 @@ class Settle(Change):
         if not chosen:
             raise refused("no purchase was chosen: tick those that this answer is for")
         return [_resolution(text, Verdict(decision), note) for text in chosen]
+
+
+def _last_call(row: Row, calls: Mapping[str, Row]) -> Row:
+    """The purchase's last call; none where the database lost that: an earlier one's answer says nothing of it."""
+    lost = row["error_code"] == HISTORY_LOST
+    return {"last_call": None if lost else calls.get(row["id"]), "last_call_lost": lost}
 
 
 def _resolution(text: str, verdict: Verdict, note: str | None) -> Resolution:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from schemas.config.policy import Policy
-from schemas.outcomes import COMPLIANCE
+from schemas.outcomes import COMPLIANCE, HISTORY_LOST
 from schemas.status import Status
 from tasks.ledger.queue.standing import stops
 from tasks.policies.pause import Cause
@@ -160,6 +160,8 @@ def _held(purchase: Row, around: Around) -> str:
     if purchase["error_code"] == COMPLIANCE:
         return _papers(purchase)
     doubt = "It may have been bought and paid for: see at the provider" if purchase["doubt"] else "See at the provider"
+    if purchase["error_code"] == HISTORY_LOST:
+        doubt = f"The database lost a call for it, whose answer is not known here. {doubt}"
     settle = "then settle it: `dialstock purchase resolve`"
     text = f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
     policy = around.policy

@@ -84,6 +84,12 @@ def test_doubt() -> None:
     assert "not bought again" in step(Status.PURCHASING, cancel_requested_at=NOW)
 
 
+def test_a_call_that_the_database_lost_is_told() -> None:
+    told = step(Status.HELD, doubt=True, error_code="history_lost")
+    assert "lost a call for it, whose answer is not known here. It may have been bought and paid for: see at" in told
+    assert "lost a call" not in step(Status.HELD, doubt=True, error_code="look_failed")
+
+
 def test_what_the_audit_settles_is_said() -> None:
     told = "Not listed as ours 24.0 h after its call, the audit says that it was not bought."
     for code in ("refused", "look_failed", "cancelled_in_doubt"):
