@@ -9,13 +9,14 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from schemas.config.accounts_file import alias_hint
 from schemas.config.kinds import Kind
 from schemas.metadata import Metadata
 from schemas.numbering.numbers import parse_e164
 from schemas.numbering.spelling import quoted
 from schemas.outcomes import clip
 from schemas.plain import is_storable
-from schemas.wording import listed, nearest, plain_words
+from schemas.wording import nearest, plain_words
 
 MAX_ORDER = 10_000
 MAX_PROBLEMS = 5
@@ -130,9 +131,7 @@ def check_provider(request: BuyNumber, kinds: Mapping[str, Kind]) -> BuyNumber:
 
 def unknown_provider(field: str, alias: str, kinds: Mapping[str, Kind]) -> RequestError:
     """The refusal of a request whose *field* names a provider that is not among *kinds*."""
-    near = nearest(alias.replace("/", ":"), kinds)
-    hint = f"did you mean {near!r}?" if near else f"configured are {listed(sorted(kinds))}"
-    problem = (field, f"{quoted(alias)} is not configured: {hint}")
+    problem = (field, f"{quoted(alias)} is not configured: {alias_hint(alias, sorted(kinds))}")
     return RequestError(": ".join(problem), "unknown_provider", (problem,))
 
 

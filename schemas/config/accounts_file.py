@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 
 from schemas.config.errors import ConfigError, Problem, Text, not_toml
 from schemas.regular_file import read_regular
+from schemas.wording import listed, nearest
 
 FIELD = "accounts_file"
 _SECRET = ("token_env", "token_file")
@@ -55,6 +56,24 @@ def is_in_file(alias: str) -> bool:
 def name_of(alias: str) -> str:
     """The NAME in the alias NAME:ACCOUNT."""
     return alias.partition(":")[0]
+
+
+def alias_hint(alias: str, known: Iterable[str]) -> str:
+    """What to do about an *alias* that is not among the *known* ones.
+
+    No account is proposed in place of another: what was meant for one customer would be bought at another's.
+    """
+    names = list(known)
+    meant = alias.strip().lower().replace("/", ":")
+    if meant in names:
+        return f"did you mean {meant!r}?"
+    name = name_of(meant)
+    if not is_in_file(meant):
+        near = nearest(alias, [one for one in names if not is_in_file(one)])
+        return f"did you mean {near!r}?" if near else f"known are {listed(names)}"
+    if any(one.startswith(f"{name}:") for one in names):
+        return f"correct the account, or add it to the {FIELD} of [providers.{name}]"
+    return f"known are {listed(names)}"
 
 
 def read_contents(path: Path) -> Contents:

@@ -10,7 +10,8 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from schemas.by_criteria.preference import Preference
-from schemas.config.errors import Problem, TomlPath, describe, did_you_mean
+from schemas.config.accounts_file import alias_hint
+from schemas.config.errors import Problem, TomlPath, describe
 from schemas.config.kinds import Kind, currency_problem
 from schemas.config.schedules import Schedule, ScheduleText, parse_schedule
 from schemas.money import Money, MostMoney, parse_money
@@ -123,7 +124,7 @@ def _of_providers(table: dict[str, Any], path: TomlPath, kinds: Mapping[str, Kin
         return
     for alias in dict.fromkeys(alias for alias in aliases if isinstance(alias, str)):
         if alias not in kinds:
-            message = f"providers: {alias!r} is no provider of this file: {did_you_mean(alias, kinds)}"
+            message = f"providers: {alias!r} is no provider of this file: {alias_hint(alias, kinds)}"
             yield Problem((*path, "providers"), message)
         elif kind := kinds[alias]:
             yield from _of_provider(table, path, alias, kind)

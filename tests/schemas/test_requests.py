@@ -90,7 +90,7 @@ def test_an_unknown_provider_names_the_nearest_or_all():
         "unknown_provider",
         "provider: 'signalwir' is not configured: did you mean 'signalwire'?",
     )
-    assert f"configured are {', '.join(sorted(kinds()))}" in str(refusal(provider="zzz"))
+    assert f"known are {', '.join(sorted(kinds()))}" in str(refusal(provider="zzz"))
     assert error.problems == (("provider", "'signalwir' is not configured: did you mean 'signalwire'?"),)
 
 

@@ -10,7 +10,7 @@ from typing import NoReturn, cast
 import redis
 from redis.exceptions import RedisError
 
-from schemas.config.errors import did_you_mean
+from schemas.config.accounts_file import alias_hint
 from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig
 from tasks.lifecycle.outbox_relay import LEASE_KEY
@@ -45,8 +45,7 @@ class Desk:
 def known_provider(config: Config, alias: str) -> ProviderConfig:
     """The provider that *alias* names. Raises Failure."""
     if alias not in config.providers:
-        hint = did_you_mean(alias, config.providers)
-        raise NotThere(f"provider {alias!r} is not configured: {hint}")
+        raise NotThere(f"provider {alias!r} is not configured: {alias_hint(alias, config.providers)}")
     return config.providers[alias]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from schemas.config.accounts_file import read_contents
+from schemas.config.accounts_file import alias_hint, read_contents
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from tasks.providers.configured import load_config, right_parts_of
@@ -85,7 +85,25 @@ def test_pools_take_accounts(tmp_path: Path) -> None:
     pool = '[pools.p]\nproviders = ["customers:acme"]\nlow = 1\ntarget = 2\ndaily_limit = 0\n'
     assert read(tmp_path, TABLE + pool).pools["p"].providers == ("customers:acme",)
     [wrong] = problems(tmp_path, TABLE + pool.replace("acme", "acne"))
-    assert wrong.endswith("'customers:acne' is no provider of this file: did you mean 'customers:acme'?")
+    told = "'customers:acne' is no provider of this file: correct the account, or add it to the accounts_file of "
+    assert wrong.endswith(f"{told}[providers.customers]")
+
+
+@pytest.mark.parametrize(
+    ("alias", "hint"),
+    [
+        ("customers:zz", "correct the account, or add it to the accounts_file of [providers.customers]"),
+        ("customers:c0001", "correct the account, or add it to the accounts_file of [providers.customers]"),
+        ("Customers/c0021", "did you mean 'customers:c0021'?"),
+        ("customer", "known are brid, customers:c0021"),
+        ("c0021", "known are brid, customers:c0021"),
+        ("customer:c0021", "known are brid, customers:c0021"),
+        ("brid:c0021", "known are brid, customers:c0021"),
+        ("bird", "did you mean 'brid'?"),
+    ],
+)
+def test_no_account_is_proposed_in_place_of_another(alias: str, hint: str) -> None:
+    assert alias_hint(alias, ["brid", "customers:c0021"]) == hint
 
 
 P1 = 'project_id = "p-1"'

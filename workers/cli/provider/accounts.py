@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.config.accounts_file import FIELD, Contents, name_of, read_contents
-from schemas.config.errors import ConfigError, did_you_mean
+from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import read_token
 from schemas.regular_file import opened_regular, read_regular
+from schemas.wording import listed
 from tasks.accounts.stranded import homes_in, read_file, refusals
 from tasks.ledger.accounts import held_under, stranded
 from tasks.ledger.orders.wishes import only_at
@@ -81,10 +82,11 @@ def remove_account(desk: Desk, alias: str) -> Path:
     with _accounts_file(desk.settings, alias) as (file, account):
         tables = _tables(file, file.text)
         if account not in tables:
-            hint = did_you_mean(alias, [f"{name_of(alias)}:{one}" for one in tables])
-            raise Failure(f"{alias} is not in {file.path}: {hint}")
+            # never another one in its place: that customer's account would be taken out
+            raise Failure(f"{alias} is not in {file.path}, which has {listed(tables)}: correct the account")
         if len(tables) == 1:
             raise Failure(f"{alias} is the last account: take [providers.{name_of(alias)}] out of {file.config_path}")
+        _require_in_no_pool(file, alias)
         text = without_account(file.text, account)
         if text is None:
             raise Failure(f"{account} is written in {file.path} so that a person has to take it out there")
@@ -150,6 +152,19 @@ def _require_startable(desk: Desk, config: Config) -> None:
         found = refusals(conn, read_file(conn, homes_in(config)))
     if found:
         raise Failure("\n".join(f"{one.what}: {one.mend}" for one in found))
+
+
+def _require_in_no_pool(file: AccountsFile, alias: str) -> None:
+    """By the text: where a table is wrong there is no configuration yet, and removing the account may mend it."""
+    pools = tomllib.loads(file.contents.main.decode("utf-8-sig")).get("pools")
+    for name, pool in pools.items() if isinstance(pools, dict) else ():
+        providers = pool.get("providers") if isinstance(pool, dict) else None
+        if not isinstance(providers, list) or alias not in providers:
+            continue
+        mend = "take it out of its `providers` first"
+        if len(providers) == 1:
+            mend = f"give it another provider, or take [pools.{name}] out, first"
+        raise Failure(f"pool {name!r} buys from {alias}: {mend}, in {file.config_path}")
 
 
 def _require_idle(desk: Desk, config: Config, alias: str, path: Path) -> None:

@@ -137,8 +137,46 @@ def test_what_is_bought_keeps_no_account_and_what_is_held_does(
 def test_the_last_account_and_one_that_is_not_there(cli: Cli, accounts: Path) -> None:
     cli.ok(*NEW)
     assert "take [providers.customers] out of" in " ".join(cli.refused("provider", "remove", "customers:acme").split())
-    assert "did you mean 'customers:acme'" in " ".join(cli.refused("provider", "remove", "customers:acne").split())
+    told = " ".join(cli.refused("provider", "remove", "customers:acne").split())
+    assert told.endswith("customers.toml, which has acme: correct the account")
     assert "no accounts file" in " ".join(cli.refused("--sandbox", *NEW).split())
+
+
+@pytest.mark.parametrize(
+    ("others", "mend"),
+    [
+        ('"signalwire", ', "take it out of its `providers` first, in"),
+        ("", "give it another provider, or take [pools.support] out, first, in"),
+    ],
+)
+def test_an_account_that_a_pool_buys_from_stays(cli: Cli, accounts: Path, others: str, mend: str) -> None:
+    cli.ok(*NEW)
+    cli.ok("provider", "add", "customers:beta", "project_id=p-2")
+    pool = f'[pools.support]\nproviders = [{others}"customers:acme"]\nlow = 1\ntarget = 2\ndaily_limit = 9\n'
+    with (accounts.parent / "providers.toml").open("a") as file:
+        file.write(pool)
+    before = accounts.read_bytes()
+    told = " ".join(cli.refused("provider", "remove", "customers:acme").split())
+    assert f"pool 'support' buys from customers:acme: {mend} " in told
+    assert "did you mean" not in told
+    assert accounts.read_bytes() == before
+    cli.ok("provider", "remove", "customers:beta")
+
+
+def test_another_customers_account_is_proposed_nowhere(cli: Cli, accounts: Path, home: Path) -> None:
+    cli.ok("provider", "add", "customers:c0021", "project_id=p-1", "token_file=acme.token")
+    file = simple_file(home, 1, "customers:c0001")
+    for command in (
+        ("buy", NUMBERS[0], "--provider", "customers:c0001"),
+        ("order", "submit", str(file)),
+        ("order", "submit", str(simple_file(home, 1, name="plain.csv")), "--provider", "customers:c0001"),
+        ("order", "find", "--count", "3", "--prefix", "415", "--provider", "customers:c0001"),
+        ("provider", "pause", "customers:c0001", "--reason", "why"),
+    ):
+        result = cli(*command)
+        assert result.exit_code != 0
+        assert "correct the account, or add it to" in " ".join(result.output.split()), result.output
+        assert "c0021" not in result.output
 
 
 def test_one_command_at_a_time_writes_the_file(cli: Cli, accounts: Path) -> None:
