@@ -68,7 +68,9 @@ def right_parts_in(
     text = _decoded(contents.main, path)
     config, problems, files = _parse(text, str(path), kinds, unusable, contents.accounts)
     wrong = {problem.path[:2] for problem in problems}
-    return _beside(_without(config, wrong), path), report(problems, text, str(path), files) if problems else None
+    right = _without(config, wrong)
+    right._digest = _digest_of(right)
+    return _beside(right, path), report(problems, text, str(path), files) if problems else None
 
 
 def _without(config: Config, wrong: Set[tuple[str, ...]]) -> Config:
@@ -131,7 +133,9 @@ def _decoded(content: bytes, path: Path) -> str:
 
 
 def _beside(config: Config, path: Path) -> Config:
-    return config.model_copy(update={"pools": {name: pool.beside(path) for name, pool in config.pools.items()}})
+    providers = {alias: one.beside(path) for alias, one in config.providers.items()}
+    pools = {name: pool.beside(path) for name, pool in config.pools.items()}
+    return config.model_copy(update={"providers": providers, "pools": pools})
 
 
 def _digest_of(config: Config) -> str:

@@ -91,6 +91,15 @@ class ProviderConfig(BaseModel):
             raise ValueError(f"token_env: {message}: name another variable for a real account")
         return self
 
+    def beside(self, configuration: Path) -> Self:
+        """The same, with a relative `token_file` taken from the folder of the file *configuration*.
+
+        By the working folder it would be another file for each process.
+        """
+        if self.token_file is None:
+            return self
+        return self.model_copy(update={"token_file": configuration.parent / self.token_file})
+
     @property
     def account(self) -> str:
         """Who the account is at the provider, never how it is reached: aliases that share it share their purchases.

@@ -11,7 +11,7 @@ from schemas.config.kinds import policy_for
 from schemas.config.provider import SANDBOX_TOKEN, read_token
 from tasks.providers.bandwidth.config import BandwidthConfig
 from tasks.providers.bird.config import BirdConfig
-from tasks.providers.configured import load_config, parse_config, sandbox_config
+from tasks.providers.configured import load_config, parse_config, right_parts_of, sandbox_config
 from tasks.providers.fluents.config import FluentsConfig
 from tasks.providers.registry import kinds
 from tasks.providers.signalwire.config import SignalWireConfig
@@ -227,6 +227,18 @@ def test_a_token_file_of_bytes_is_refused_and_not_repeated(tmp_path):
         read_token(signalwire(token_env=None, token_file=path), {})
     assert "s3cret" not in repr(caught.value)
     assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(("written", "read"), [("sec/token", "{}/sec/token"), ("/run/token", "/run/token")])
+def test_a_relative_token_file_is_beside_the_configuration(tmp_path, written, read):
+    path = tmp_path / "p.toml"
+    path.write_text(FULL.replace("/run/secrets/signalwire", written))
+    found = load_config(path)
+    assert str(found.providers["signalwire"].token_file) == read.format(tmp_path)
+    assert found.providers["signalwire"].account == "signalwire|p-1"
+    right, _ = right_parts_of(path)
+    # what only reads must not tell that workers have another configuration
+    assert (right.providers, right.digest) == (found.providers, found.digest)
 
 
 def test_the_sandbox_knows_every_kind():

@@ -14,7 +14,7 @@ from pathlib import Path
 from schemas.config.accounts_file import FIELD, Contents, name_of, read_contents
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
-from schemas.config.provider import read_token
+from schemas.config.provider import ProviderConfig, read_token
 from schemas.regular_file import opened_regular, read_regular
 from schemas.wording import listed
 from tasks.accounts.stranded import homes_in, read_file, refusals
@@ -59,8 +59,10 @@ class AccountsFile:
         return config_in(replace(self.contents, accounts=accounts), self.config_path)
 
 
-def add_account(desk: Desk, alias: str, fields: Mapping[str, str], environ: Mapping[str, str]) -> Path:
-    """Write the table of a new account; returns the file. Raises Failure, ConfigError and SettingsError.
+def add_account(
+    desk: Desk, alias: str, fields: Mapping[str, str], environ: Mapping[str, str]
+) -> tuple[Path, ProviderConfig]:
+    """Write the table of a new account; returns the file and what it says. Raises Failure, ConfigError, SettingsError.
 
     Nothing is written that a worker would refuse: another slip in the configuration, a secret that is not there or that
     another account has.
@@ -74,7 +76,7 @@ def add_account(desk: Desk, alias: str, fields: Mapping[str, str], environ: Mapp
         _require_secret(config, alias, environ)
         _require_startable(desk, config)
         _write(file, text)
-        return file.path
+        return file.path, config.providers[alias]
 
 
 def remove_account(desk: Desk, alias: str) -> Path:

@@ -125,8 +125,9 @@ def check(alias: Aliases = None, *, json: Json = False) -> None:
 def add(account: Account, fields: Fields = None, *, json: Json = False) -> None:
     """Add an account to its provider's accounts file: running workers buy at it within 5 s, without a restart.
 
-    Checked before it is written, with all else that the configuration says; the secret has to be there. A `token_env`
-    has to be known to running workers too: theirs stay as they began. What stands in the file stays, comments too.
+    Checked before it is written, with all else that the configuration says; the secret has to be there. Of a
+    `token_env` that running processes were not started with they know nothing: until they are restarted they keep the
+    former file whole. A `token_file` needs no restart. What stands in the file stays, comments too.
     """
     import os
 
@@ -135,8 +136,17 @@ def add(account: Account, fields: Fields = None, *, json: Json = False) -> None:
     from workers.cli.terminal.options import pairs
 
     with open_desk(configured=False) as desk:
-        path = add_account(desk, account, pairs(fields, "FIELD"), os.environ)
-    _tell_written({"provider": account, "added": True, "file": str(path)}, f"{account} is in {path} now.", json=json)
+        path, added = add_account(desk, account, pairs(fields, "FIELD"), os.environ)
+    variable = None if added.is_sandbox else added.token_env
+    document = {"provider": account, "added": True, "file": str(path), "token_env": variable}
+    told = f"{account} is in {path} now."
+    if variable:
+        told = (
+            f"{told} Its token is in the environment variable {variable}, which running processes do not have unless "
+            "they were started with it: restart them, for until then they keep the former file whole (a token_file "
+            "needs no restart)."
+        )
+    _tell_written(document, told, json=json)
 
 
 def remove(account: Account, *, json: Json = False) -> None:
@@ -240,7 +250,8 @@ def _tell_written(document: dict[str, object], told: str, *, json: bool) -> None
     if json:
         emit_json(document)
     else:
-        show(f"{told} What runs takes it over within 5 s; `dialstock doctor` tells where not.")
+        taken = "Those that have it take" if document.get("token_env") else "What runs takes"
+        show(f"{told} {taken} the change over within 5 s; `dialstock doctor` tells where not.")
 
 
 def _resume_lost(alias: str, reason: str, by: str, *, json: bool) -> None:

@@ -32,7 +32,7 @@ def accounts(sandbox: SandboxServer, home: Path) -> Path:
 
 def test_an_account_is_added_and_taken_out_again(cli: Cli, accounts: Path) -> None:
     told = cli.json(*NEW)
-    assert told == {"provider": "customers:acme", "added": True, "file": str(accounts)}
+    assert told == {"provider": "customers:acme", "added": True, "file": str(accounts), "token_env": None}
     assert accounts.read_text() == '[acme]\nproject_id = "p-1"\ntoken_file = "acme.token"\n'
     assert "customers:beta is in" in cli.ok("provider", "add", "customers:beta", "project_id=p-2")
     rows = {row["provider"]: row["account"] for row in cli.json("provider", "list")}
@@ -41,6 +41,33 @@ def test_an_account_is_added_and_taken_out_again(cli: Cli, accounts: Path) -> No
     assert cli.json("provider", "remove", "customers:beta")["removed"] is True
     assert [*tomllib.loads(accounts.read_text())] == ["acme"]
     assert [path.name for path in accounts.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_variable_that_running_processes_may_lack_is_told(
+    cli: Cli, accounts: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_file = " ".join(cli.ok(*NEW).split())
+    assert "What runs takes the change over within 5 s" in by_file
+    assert "restart" not in by_file
+    monkeypatch.setenv("EPS_TOKEN", "sandbox")
+    add = ("provider", "add", "customers:eps", "project_id=p-2", "token_env=EPS_TOKEN")
+    told = " ".join(cli.ok(*add).split())
+    assert "variable EPS_TOKEN, which running processes do not have unless they were started with it: restart" in told
+    assert "What runs takes" not in told
+    cli.ok("provider", "remove", "customers:eps")
+    assert cli.json(*add)["token_env"] == "EPS_TOKEN"
+
+
+def test_a_relative_token_file_is_beside_the_configuration(
+    cli: Cli, accounts: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "elsewhere").mkdir()
+    monkeypatch.chdir(home / "elsewhere")
+    monkeypatch.setenv("DIALSTOCK_CONFIG", str(home / "providers.toml"))
+    cli.ok(*NEW)
+    (home / "acme.token").rename(home / "elsewhere" / "acme.token")
+    told = " ".join(cli.refused("provider", "add", "customers:beta", "project_id=p-2", "token_file=acme.token").split())
+    assert f"token_file {home / 'acme.token'} cannot be read" in told
 
 
 def test_the_file_keeps_its_rights_and_its_link(cli: Cli, accounts: Path, tmp_path: Path) -> None:
@@ -60,7 +87,7 @@ def test_the_file_keeps_its_rights_and_its_link(cli: Cli, accounts: Path, tmp_pa
         (("customers:beta", "project_id=p-2", "token=s3cr3t"), "customers.toml:7: unknown field 'token': did you mean"),
         (("customers:beta", "project_id=p-2", "token_env=s3-cr3t"), "the name of an environment variable, and not the"),
         (("customers:beta", "project_id=p-2", "token_env=NOT_THERE"), "environment variable NOT_THERE is not set"),
-        (("customers:beta", "project_id=p-2", "token_file=none"), "token_file none cannot be read: No such file"),
+        (("customers:beta", "project_id=p-2", "token_file=none"), "/none cannot be read: No such file"),
         (("customers:beta", "project_id=p-1"), "'customers:beta' is the account 'customers:acme'"),
         (("customers:beta",), "'project_id' is missing: [beta] needs it"),
         (("customers:beta", "policy.burst=2"), "'policy.burst' is no field"),
