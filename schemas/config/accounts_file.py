@@ -121,9 +121,14 @@ def _add(found: Expanded, name: str, table: Mapping[str, Any], file: Text) -> No
         found.tables[alias] = MISNAMED if wrong else _merged(table, own)
 
 
+def misnamed_account(name: str, account: str) -> str | None:
+    """Why *account* is no name of an account of [providers.NAME]; None where it is one."""
+    return _misnamed(f"account {account!r}", account, _LONGEST - len(name) - 1)
+
+
 def _wrong_in(alias: str, name: str, account: str, own: Any) -> Iterator[Problem]:
     path = ("providers", alias)
-    if message := _misnamed(f"account {account!r}", account, _LONGEST - len(name) - 1):
+    if message := misnamed_account(name, account):
         yield Problem(path, message)
     if not isinstance(own, dict):
         yield Problem(path, f"{account} must be a table: write [{account}]")

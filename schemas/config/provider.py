@@ -171,7 +171,9 @@ def _read_secret(path: Path) -> str:
     try:
         return read_regular(path).decode("utf-8-sig").strip()
     except OSError as exc:
-        raise ConfigError(f"token_file {path} cannot be read: {exc.strerror}") from exc
+        denied = isinstance(exc, PermissionError)
+        mend = "let the user that runs this read it" if denied else "put the token there"
+        raise ConfigError(f"token_file {path} cannot be read: {exc.strerror}: {mend}") from exc
     except UnicodeDecodeError:
         # the error shows the file's bytes, and they are a secret
         raise ConfigError(f"token_file {path} is not text: put the token alone there") from None

@@ -211,7 +211,7 @@ def test_a_token_comes_from_the_environment():
 def test_a_token_comes_from_a_file(tmp_path):
     path = tmp_path / "token"
     provider = signalwire(token_env=None, token_file=path)
-    with pytest.raises(ConfigError, match="cannot be read: No such file"):
+    with pytest.raises(ConfigError, match="cannot be read: No such file or directory: put the token there"):
         read_token(provider, {})
     path.write_text("\n")
     with pytest.raises(ConfigError, match="is not set or empty"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from schemas.config.accounts_file import FIELD, Contents, name_of, read_contents
+from schemas.config.accounts_file import FIELD, Contents, misnamed_account, name_of, read_contents
 from schemas.config.errors import ConfigError
 from schemas.config.file import Config
 from schemas.config.provider import ProviderConfig, read_token
@@ -68,11 +69,13 @@ def add_account(
     another account has.
     """
     with _accounts_file(desk.settings, alias) as (file, account):
-        text = file.text
-        if account in _tables(file, text):
+        if problem := misnamed_account(name_of(alias), account):
+            raise Failure(problem)
+        before = file.text
+        if account in _tables(file, before):
             raise Failure(f"{alias} is in {file.path} already: change it there")
-        text = with_account(text, account, fields)
-        config = file.configured(text)
+        text = with_account(before, account, fields)
+        config = _configured_with(file, alias, before, text)
         _require_secret(config, alias, environ)
         _require_startable(desk, config)
         _write(file, text)
@@ -138,6 +141,19 @@ def _tables(file: AccountsFile, text: str) -> Mapping[str, object]:
         return tomllib.loads(text)
     except ValueError as exc:
         raise ConfigError(f"{file.path}: is not TOML: {exc}") from exc
+
+
+def _configured_with(file: AccountsFile, alias: str, before: str, text: str) -> Config:
+    """As `configured`; a line that the file does not have, for *text* is not written yet, is told as the account's."""
+    lines = len(before.splitlines())
+
+    def place(found: re.Match[str]) -> str:
+        return found[0] if int(found[1]) <= lines else f"{alias}: "
+
+    try:
+        return file.configured(text)
+    except ConfigError as exc:
+        raise ConfigError(re.sub(rf"^{re.escape(str(file.path))}:(\d+): ", place, str(exc), flags=re.M)) from exc
 
 
 def _require_secret(config: Config, alias: str, environ: Mapping[str, str]) -> None:

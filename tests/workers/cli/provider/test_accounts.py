@@ -84,15 +84,23 @@ def test_the_file_keeps_its_rights_and_its_link(cli: Cli, accounts: Path, tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (("customers:beta", "project_id=p-2", "token=s3cr3t"), "customers.toml:7: unknown field 'token': did you mean"),
+        (("customers:beta", "project_id=p-2", "token=s3cr3t"), "customers:beta: unknown field 'token': did you mean"),
         (("customers:beta", "project_id=p-2", "token_env=s3-cr3t"), "the name of an environment variable, and not the"),
         (("customers:beta", "project_id=p-2", "token_env=NOT_THERE"), "environment variable NOT_THERE is not set"),
-        (("customers:beta", "project_id=p-2", "token_file=none"), "/none cannot be read: No such file"),
+        (
+            ("customers:beta", "project_id=p-2", "token_file=none"),
+            "No such file or directory: put the token there, and then add the account: no",
+        ),
         (("customers:beta", "project_id=p-1"), "'customers:beta' is the account 'customers:acme'"),
         (("customers:beta",), "'project_id' is missing: [beta] needs it"),
         (("customers:beta", "policy.burst=2"), "'policy.burst' is no field"),
         (("customers:beta", "project_id"), "'project_id' is not KEY=VALUE"),
         (("customers:Beta", "project_id=p-2"), "account 'Beta': use at most 30 of a-z"),
+        (("customers:ü", "project_id=p-2"), "account 'ü': use at most 30 of a-z"),
+        (('customers:x"y', "project_id=p-2"), """account 'x"y': use at most 30 of a-z"""),
+        (("customers:x/y", "project_id=p-2"), "account 'x/y': use at most 30 of a-z"),
+        (("customers:UPPER x", "project_id=p-2"), "account 'UPPER x': use at most 30 of a-z"),
+        (("customers:a.b", "project_id=p-2"), "account 'a.b': use at most 30 of a-z"),
         (("customers:acme", "project_id=p-2"), "customers:acme is in"),
         (("customers", "project_id=p-2"), "'customers' is no account of an accounts file: write it like NAME:ACCOUNT"),
         (("bird:acme", "project_id=p-2"), 'has no accounts_file: add accounts_file = "bird.toml" to it'),
@@ -107,6 +115,7 @@ def test_nothing_is_written_that_no_worker_would_take(
     told = " ".join(cli.refused("provider", "add", *arguments).split())
     assert expected in told
     assert "s3cr3t" not in told
+    assert "customers.toml:" not in told
     assert accounts.read_bytes() == before
 
 
