@@ -56,4 +56,4 @@ def papers_mend(field: str, number: str) -> str:
     """What to do where *number* lacks the paper that *field* of a provider's table names."""
     country = region_of(number) or "its country"
     where = f'{field}.{country} or {field}."{country}/{number_type(number)}"'
-    return f"set {where} in the provider's table of providers.toml, then dialstock purchase resolve --retry"
+    return f"set {where} in the provider's table of providers.toml, then dialstock purchase resolve {number} --retry"

@@ -59,12 +59,20 @@ def contradiction(country: str, prefix: str) -> str | None:
     if len(prefix) > longest:
         return f"is longer than a national number of {country}, which has {longest} digits at most"
     if metadata.country_code == 1 and prefix[0] in "01":
-        return f"begins no number of {country}: write the area code without 1, like 415"
+        return f"begins no number of {country}: {_area_code(country, prefix)}"
     if metadata.national_prefix == "0" == prefix[0] and not _may_begin(_OWN_ZERO.get(country), prefix):
         without = prefix.lstrip("0")
         mend = f"write {without!r}" if without else "leave it out"
         return f"begins with the 0 that is dialled inside {country} only: {mend}"
     return _elsewhere(country, prefix) if metadata.country_code == 1 and len(prefix) >= 3 else None
+
+
+def _area_code(country: str, prefix: str) -> str:
+    """What to write in place of a *prefix* that begins with what is dialled before an area code of +1."""
+    without = prefix.lstrip("01")
+    if not without or (len(without) >= 3 and _elsewhere(country, without)):
+        return f"write an area code of {country}, which begins with 2 to 9"
+    return f"write the area code without {prefix.removesuffix(without)}, like {without}"
 
 
 def _may_begin(start: str | None, prefix: str) -> bool:

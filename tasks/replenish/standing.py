@@ -59,7 +59,8 @@ def judge(name: str, pool: PoolConfig, supply: Supply, stuck: Mapping[str, int],
         return Standing(status=PoolStatus.OK)
     reasons = [f"{count} purchases wait at {alias}, which {closed[alias]}" for alias, count in stuck.items()]
     if held:
-        mend = f"settle them with `dialstock purchase resolve`, or `dialstock pool run {name} --without-held`"
+        see = "`dialstock purchase list --status held`, and of each `dialstock purchase show ID`"
+        mend = f"settle them ({see}), or `dialstock pool run {name} --without-held`"
         reasons.append(f"{held} held purchases count as on their way: {mend}")
     return Standing(status=PoolStatus.BLOCKED, reason="; ".join(reasons))
 

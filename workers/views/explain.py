@@ -162,8 +162,9 @@ def _held(purchase: Row, around: Around) -> str:
     doubt = "It may have been bought and paid for: see at the provider" if purchase["doubt"] else "See at the provider"
     if purchase["error_code"] == HISTORY_LOST:
         doubt = f"The database lost a call for it, whose answer is not known here. {doubt}"
-    settle = "then settle it: `dialstock purchase resolve`"
-    text = f"Waits for a person. {doubt} whether {purchase['number']} is there, {settle}. Nothing is bought by itself."
+    resolve = f"dialstock purchase resolve {purchase['id']}"
+    settle = f"`{resolve} --bought` if it is; if not, `{resolve} --fail`, or --retry in its place to buy it again"
+    text = f"Waits for a person. {doubt} whether {purchase['number']} is there: {settle}. Nothing is bought by itself."
     policy = around.policy
     if policy is None or policy.on_unknown == "hold" or not (policy.settle_after and policy.audit_every):
         return text
@@ -185,7 +186,7 @@ def _releasing(purchase: Row, around: Around) -> str:
         return f"{asked}{paused}"
     return (
         f"Bought, and on its way back to the provider: a worker calls {due}. A call whose answer was lost is looked up "
-        f"before another is made. `dialstock release --cancel` keeps it before that.{paused}"
+        f"before another is made. `dialstock release {purchase['number']} --cancel` keeps it before that.{paused}"
     )
 
 

@@ -118,7 +118,7 @@ def refuse_unbought(row: Row) -> None:
         mend = {
             Status.RELEASED: "it was given back before",
             Status.RELEASING: "it is being given back",
-            Status.HELD: "settle it first, with dialstock purchase resolve",
+            Status.HELD: f"settle it first: dialstock purchase resolve {row['id']} --bought, or --fail",
             Status.UNKNOWN: "whether it was bought is not known yet: ask again when it is",
         }.get(status, "only what was bought can be given back")
         code = "in_doubt" if status in (Status.UNKNOWN, Status.HELD, Status.PURCHASING) else "not_bought"

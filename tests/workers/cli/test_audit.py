@@ -163,7 +163,7 @@ def test_a_list_that_proves_nothing_is_told_with_the_way_out(
     told = both.refused("audit", "vonage", "--adopt", status=1)
     assert "vonage did not show its whole list, so nothing can be said" in told
     assert "Its dashboard tells whether it owns one" in told
-    assert "`dialstock provider resume --lost-history` lets it go on" in told
+    assert "`dialstock provider resume vonage --lost-history --reason WHY` lets it go on" in told
 
 
 def test_a_wrong_token_marks_nothing(both: Cli, desk: Desk, home: Path, shop: SandboxServer) -> None:

@@ -28,6 +28,7 @@ def step(
     **row: Any,
 ) -> str:
     purchase = {
+        "id": "p1",
         "provider": "bird",
         "number": "+14155550100",
         "attempts": 0,
@@ -88,6 +89,12 @@ def test_a_call_that_the_database_lost_is_told() -> None:
     told = step(Status.HELD, doubt=True, error_code="history_lost")
     assert "lost a call for it, whose answer is not known here. It may have been bought and paid for: see at" in told
     assert "lost a call" not in step(Status.HELD, doubt=True, error_code="look_failed")
+
+
+def test_what_a_person_does_is_said_as_it_is_typed() -> None:
+    held = step(Status.HELD, doubt=True)
+    assert ": `dialstock purchase resolve p1 --bought` if it is; if not, `dialstock purchase resolve p1 --fail`" in held
+    assert "`dialstock release +14155550100 --cancel` keeps it" in step(Status.RELEASING)
 
 
 def test_what_the_audit_settles_is_said() -> None:

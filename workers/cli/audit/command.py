@@ -30,11 +30,6 @@ _WORDS = {
     "absent": "held, and not shown",
     "charged_twice": "charged twice",
 }
-_WORD = "Where the database went back in time, `dialstock provider resume --lost-history` lets it go on"
-_GONE = (
-    f"If all that was bought is gone indeed, --mark-released {ALL_GONE} says so, and the account goes on by the next "
-    "audit; if lost calls bought nothing indeed, `dialstock provider resume --lost-history` lets it go on"
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +93,8 @@ def _bound(runtime: Runtime, alias: str) -> Binding:
     if adapter.lookup == "none":
         kind = runtime.kinds[alias]
         raise Failure(
-            f"{alias} cannot be audited: {kind.name} documents no list of owned numbers: see its dashboard. {_WORD}"
+            f"{alias} cannot be audited: {kind.name} documents no list of owned numbers: see its dashboard. "
+            f"{_word(alias)}"
         )
     return replace(runtime.providers[alias], adapter=adapter)
 
@@ -121,7 +117,7 @@ def _whole_list(binding: Binding) -> Iterator[None]:
     except ProviderError as exc:
         message = f"{binding.alias} did not show its whole list, so nothing can be said: {exc}"
         if exc.outcome.error_code == NOTHING_SHOWN:
-            message += f". Its dashboard tells whether it owns one. {_WORD}"
+            message += f". Its dashboard tells whether it owns one. {_word(binding.alias)}"
         raise Failure(message, SOME_FAILED) from exc
 
 
@@ -206,12 +202,12 @@ def _tell(found: Report, settled: Sequence[Finding], left: Sequence[Finding], go
     if left:
         show(_next_step(left))
     if going is not None:
-        _tell_going(going)
+        _tell_going(going, found.walks.provider)
 
 
-def _tell_going(going: GoingOn) -> None:
+def _tell_going(going: GoingOn, alias: str) -> None:
     """What becomes of an account that the database was behind for."""
-    if waits := _waits_for(going):
+    if waits := _waits_for(going, alias):
         show(waits)
     for number in going.given_back:
         show_line(f"lost     {'given back':<30}  {number}")
@@ -225,16 +221,36 @@ def _tell_going(going: GoingOn) -> None:
         show("The database is behind no more. `dialstock provider list` tells what else waits, as for a person.")
 
 
-def _waits_for(going: GoingOn) -> str | None:
+def _waits_for(going: GoingOn, alias: str) -> str | None:
+    again = f"`dialstock audit {alias} --adopt`"
     if going.audit_at is not None:
         return f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}."
     if going.shows_none:
-        return f"It shows none of what was bought or called for, as with another account's token: check it. {_GONE}."
+        return (
+            f"It shows none of what was bought or called for, as with another account's token: check it. {_gone(alias)}"
+        )
     if going.given_back:
-        return "These were given back, and stand here as bought: the account goes on by --adopt --mark-released."
+        mark = f"`dialstock audit {alias} --adopt --mark-released`"
+        return f"These were given back, and stand here as bought: the account goes on by {mark}."
     if going.unclear:
-        return f"The account goes on by an audit once it is clear whether these are ours. {_WORD}."
-    return None if going.settled else "The account goes on by an audit that leaves none of these."
+        return f"The account goes on by {again} once it is clear whether these are ours. {_word(alias)}."
+    return None if going.settled else f"The account goes on by {again} once that leaves none of these."
+
+
+def _word(alias: str) -> str:
+    return f"Where the database went back in time, {_by_word(alias)} lets it go on"
+
+
+def _by_word(alias: str) -> str:
+    return f"`dialstock provider resume {alias} --lost-history --reason WHY`"
+
+
+def _gone(alias: str) -> str:
+    audit = f"dialstock audit {alias}"
+    return (
+        f"If all that was bought is gone indeed, `{audit} --mark-released {ALL_GONE}` says so, and the account goes on "
+        f"by `{audit} --adopt` after it; if lost calls bought nothing indeed, {_by_word(alias)} lets it go on."
+    )
 
 
 def _next_step(left: Sequence[Finding]) -> str:
@@ -247,7 +263,7 @@ def _next_step(left: Sequence[Finding]) -> str:
     if "missing" in kinds:
         steps.append("--mark-released marks what is gone")
     if "absent" in kinds:
-        steps.append("the scheduled audit fails what is held and not shown, or `dialstock purchase resolve --fail`")
+        steps.append("the scheduled audit fails what is held and not shown, or `dialstock purchase resolve ID --fail`")
     if "charged_twice" in kinds:
         steps.append(f"what was charged twice is settled with the provider, then here: {SETTLE} NUMBER --note HOW")
     return f"{'; '.join(steps)}."

@@ -47,7 +47,7 @@ def _given(columns: Sequence[str] | None) -> dict[str, str]:
     from tasks.orderfile.columns import folded, is_column, unknown
 
     given: dict[str, str] = {}
-    for own, header in pairs(columns, "--column").items():
+    for own, header in pairs(columns, "--column", "--column number=Phone").items():
         if not is_column(own):
             raise Failure(f"--column {own}: {unknown(own)}")
         if not folded(header) or folded(header) in given:

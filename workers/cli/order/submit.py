@@ -123,7 +123,7 @@ def submit(given: Submitted) -> None:
     from workers.cli.terminal.context import open_desk
     from workers.views.orders.check_file import bounded
 
-    metadata, how = bounded(pairs(given.metadata, "--metadata")), given.how()
+    metadata, how = bounded(pairs(given.metadata, "--metadata", "--metadata team=sales")), given.how()
     with open_desk(buys=True) as desk, _checked(desk, given, how) as checked:
         if given.rejects is not None and checked.problems:
             from workers.cli.order.rejects import write_rejects

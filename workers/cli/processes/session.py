@@ -8,10 +8,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from rich.text import Text
 
 from schemas.config.file import Config
+from schemas.config.provider import SANDBOX_URL
 from workers.cli.processes import children
 from workers.cli.processes.config_changes import follow
 from workers.cli.processes.flower_address import HOST, FlowerAddress, address_at
@@ -156,9 +158,17 @@ def _show(facts: Mapping[str, Any], config: Config) -> None:
     )
     if facts["sandbox"]:
         show("Nothing real is bought. Where the sandbox does not run yet, start it in another terminal:")
-        show("    dialstock sandbox")
+        show(f"    {sandbox_command(facts['sandbox'])}")
     if os.geteuid() == 0:
         say("This runs as root: better as a user of its own.", "yellow")
+
+
+def sandbox_command(url: str) -> str:
+    """What has the sandbox listen on *url*."""
+    parts, default = urlsplit(url), urlsplit(SANDBOX_URL)
+    host = "" if parts.hostname in (default.hostname, "localhost") else f" --host {parts.hostname}"
+    port = parts.port or 80
+    return f"dialstock sandbox{host}{'' if port == default.port else f' --port {port}'}"
 
 
 def _tell_ready(supervisor: Supervisor, facts: Mapping[str, Any], *, json: bool) -> None:

@@ -136,7 +136,7 @@ def add(account: Account, fields: Fields = None, *, json: Json = False) -> None:
     from workers.cli.terminal.options import pairs
 
     with open_desk(configured=False) as desk:
-        path, added = add_account(desk, account, pairs(fields, "FIELD"), os.environ)
+        path, added = add_account(desk, account, pairs(fields, "FIELD", "token_file=PATH"), os.environ)
     variable = None if added.is_sandbox else added.token_env
     document = {"provider": account, "added": True, "file": str(path), "token_env": variable}
     told = f"{account} is in {path} now."

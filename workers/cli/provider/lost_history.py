@@ -33,5 +33,6 @@ def tell_gone_on(aliases: list[str], held: list[Row]) -> None:
     for row in held:
         show_line(f"held  {row['number']:<16}  {row['id']}")
     if held:
-        show(f"{count(len(held), 'purchase')} may have been bought: see at the provider, then `purchase resolve`.")
+        settle = "`dialstock purchase resolve ID --bought`, or --retry or --fail"
+        show(f"{count(len(held), 'purchase')} may have been bought: see at the provider, then {settle}.")
     show(f"{', '.join(aliases)} goes on." if aliases else _NOTHING)

@@ -53,8 +53,8 @@ def buy(
     fields = {
         "provider": provider,
         "idempotency_key": key,
-        "options": pairs(option, "--option"),
-        "metadata": pairs(metadata, "--metadata"),
+        "options": pairs(option, "--option", "--option NAME=VALUE, a NAME that `dialstock provider kinds` lists"),
+        "metadata": pairs(metadata, "--metadata", "--metadata team=sales"),
     }
     with open_desk(buys=True) as desk:
         request = request_of(desk.runtime, number, country_code(country), fields)

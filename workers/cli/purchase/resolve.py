@@ -143,7 +143,7 @@ def _conditions(where: Sequence[str] | None) -> dict[str, str]:
     """Raises Failure."""
     from schemas.config.errors import did_you_mean
 
-    equal = pairs(where, "--where")
+    equal = pairs(where, "--where", "--where provider=ALIAS")
     for name, value in equal.items():
         if name not in COLUMNS:
             raise Failure(f"--where {name!r} is no column that can be asked for: {did_you_mean(name, COLUMNS)}")

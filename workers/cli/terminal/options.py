@@ -43,13 +43,13 @@ def takes(options: type[T]) -> Callable[[Callable[[T], None]], Callable[..., Non
     return wrap
 
 
-def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
-    """KEY=VALUE options as a mapping. Raises Failure."""
+def pairs(given: Iterable[str] | None, option: str, like: str) -> dict[str, str]:
+    """KEY=VALUE options as a mapping; *like* is one that may be given. Raises Failure."""
     found: dict[str, str] = {}
     for text in given or ():
         key, equals, value = text.partition("=")
         if not equals or not key.strip():
-            raise Failure(f"{option} {text!r} is not KEY=VALUE: write it like {option} team=sales")
+            raise Failure(f"{option} {text!r} is not KEY=VALUE: write it like {like}")
         if key.strip() in found:
             raise Failure(f"{option} {key.strip()!r} is given twice: remove one")
         found[key.strip()] = value

@@ -131,7 +131,7 @@ def test_missing_papers_are_told_with_the_place_to_configure_them(
     assert outcome.error is not None
     assert "wanted" in outcome.error
     assert f'set {field}.DE or {field}."DE/local" in the provider\'s table of providers.toml' in outcome.error
-    assert outcome.error.endswith("dialstock purchase resolve --retry")
+    assert outcome.error.endswith(f"dialstock purchase resolve {GERMAN} --retry")
 
 
 def test_test_credentials_are_told_as_such(server: ScriptedServer) -> None:

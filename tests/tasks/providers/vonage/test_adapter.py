@@ -90,7 +90,7 @@ def test_a_2xx_that_is_no_yes_as_documented_is_unknown(server: ScriptedServer, b
         ("method failed", OutcomeKind.REFUSED, "dialstock provider check tells the balance"),
         ("you already own this number", OutcomeKind.REFUSED, ""),
         (None, OutcomeKind.REFUSED, ""),
-        (ADDRESS, OutcomeKind.COMPLIANCE, "dialstock purchase resolve --bought"),
+        (ADDRESS, OutcomeKind.COMPLIANCE, "dialstock purchase resolve NUMBER --bought"),
         ("insufficient balance", OutcomeKind.ACCOUNT, ""),
     ],
 )

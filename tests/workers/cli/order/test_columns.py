@@ -38,7 +38,7 @@ def test_other_columns_are_kept_or_passed_over(cli: Cli, desk: Desk, home: Path)
     ("options", "message"),
     [
         (["--column", "numbr=X"], "--column numbr: unknown column 'numbr': did you mean 'number'?"),
-        (["--column", "number"], "--column 'number' is not KEY=VALUE"),
+        (["--column", "number"], "--column 'number' is not KEY=VALUE: write it like --column number=Phone"),
         (["--column", "number="], "--column number: '' is no name"),
         (["--column", "number=a", "--column", "provider=A"], "--column provider: 'A' is no name, or given twice"),
         (["--ignore-other-columns", "--other-columns", "metadata"], "exclude each other"),

@@ -54,7 +54,7 @@ def test_a_folder_is_no_file(cli: Cli, home: Path) -> None:
     [
         (["--provider", "birb"], "provider 'birb' is not configured: did you mean 'bird'?"),
         (["--country", "XX"], "--country 'XX' is no country"),
-        (["--metadata", "team"], "--metadata 'team' is not KEY=VALUE"),
+        (["--metadata", "team"], "--metadata 'team' is not KEY=VALUE: write it like --metadata team=sales"),
         (["--metadata", "a=1", "--metadata", "a=2"], "'a' is given twice"),
         (["--metadata", f"a={'x' * 9000}"], "8192 at most"),
         (["--format", "xml"], "--format"),

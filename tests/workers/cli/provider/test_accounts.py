@@ -94,7 +94,7 @@ def test_the_file_keeps_its_rights_and_its_link(cli: Cli, accounts: Path, tmp_pa
         (("customers:beta", "project_id=p-1"), "'customers:beta' is the account 'customers:acme'"),
         (("customers:beta",), "'project_id' is missing: [beta] needs it"),
         (("customers:beta", "policy.burst=2"), "'policy.burst' is no field"),
-        (("customers:beta", "project_id"), "'project_id' is not KEY=VALUE"),
+        (("customers:beta", "project_id"), "'project_id' is not KEY=VALUE: write it like token_file=PATH"),
         (("customers:Beta", "project_id=p-2"), "account 'Beta': use at most 30 of a-z"),
         (("customers:ü", "project_id=p-2"), "account 'ü': use at most 30 of a-z"),
         (('customers:x"y', "project_id=p-2"), """account 'x"y': use at most 30 of a-z"""),

@@ -111,6 +111,8 @@ def test_what_shows_none_of_ours_lets_nothing_go_on(both: Cli, sandbox: SandboxS
     lose("fluents", NUMBERS[0])
     told = both("audit", "fluents", "--adopt")
     assert (told.exit_code, "It shows none of what was bought or called for" in told.stdout) == (1, True)
+    assert "`dialstock audit fluents --mark-released --all-gone` says so" in told.stdout
+    assert "`dialstock provider resume fluents --lost-history --reason WHY` lets it go on" in told.stdout
     assert "database_behind" in state(both, "fluents")
 
 
@@ -126,7 +128,9 @@ def test_what_was_given_back_is_to_be_marked_as_released(
     lose("vogent", NUMBERS[0], released=True)
     told = both("audit", "vogent", "--adopt")
     assert told.exit_code == 1
-    assert "stand here as bought: the account goes on by --adopt --mark-released." in told.stdout
+    assert (
+        "stand here as bought: the account goes on by `dialstock audit vogent --adopt --mark-released`." in told.stdout
+    )
     assert f"lost     given back                      {NUMBERS[0]}" in told.stdout
     assert "it has lost 1 calls to give back at" in state(both, "vogent")
     assert "vogent goes on." in both.ok("audit", "vogent", "--adopt", "--mark-released")
@@ -134,10 +138,12 @@ def test_what_was_given_back_is_to_be_marked_as_released(
 
 
 def test_people_are_told_what_is_unclear(capsys: pytest.CaptureFixture[str]) -> None:
-    audit._tell_going(GoingOn(unclear=[NUMBERS[0]]))
+    audit._tell_going(GoingOn(unclear=[NUMBERS[0]]), "bird")
     told = capsys.readouterr().out
     assert f"unclear  ours or not                     {NUMBERS[0]}" in told
-    assert "once it is clear whether these are ours" in told
+    assert "by `dialstock audit bird --adopt` once it is clear whether these are ours" in told
+    audit._tell_going(GoingOn(), "bird")
+    assert "by `dialstock audit bird --adopt` once that leaves none" in capsys.readouterr().out
 
 
 def test_resume_alone_does_not_do(both: Cli, lose: Lose) -> None:
@@ -177,7 +183,8 @@ def test_resume_ends_what_was_paused_by_hand_beside_it(both: Cli, lose: Lose) ->
 
 def test_a_provider_without_a_list_goes_on_by_a_persons_word(both: Cli, lose: Lose, desk: Desk) -> None:
     marks = lose("timepay", *NUMBERS[:2])
-    assert "--lost-history" in both.refused("audit", "timepay", "--adopt")
+    refused = " ".join(both.refused("audit", "timepay", "--adopt").split())
+    assert "`dialstock provider resume timepay --lost-history --reason WHY` lets it go on" in refused
     word = ("provider", "resume", "timepay", "--lost-history", "--reason", "seen", "--by", "ann")
     done = both.json(*word)
     assert (done["goes_on"], done["by"], done["reason"]) == (["timepay"], "ann", "seen")
@@ -195,7 +202,10 @@ def test_a_persons_word_is_told_with_what_is_held(both: Cli, lose: Lose) -> None
     [mark] = lose("timepay", NUMBERS[0])
     told = both.ok("provider", "resume", "timepay", "--lost-history", "--reason", "seen")
     assert f"held  {NUMBERS[0]}      {mark.purchase_id}" in told
-    assert "1 purchase may have been bought: see at the provider" in told
+    assert (
+        "1 purchase may have been bought: see at the provider, then `dialstock purchase resolve ID --bought`, or"
+        in told
+    )
     assert "timepay goes on." in told
 
 

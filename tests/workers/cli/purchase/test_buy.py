@@ -77,7 +77,7 @@ def test_the_same_key_is_the_same_purchase_even_if_it_failed(cli: Cli, desk: Des
         ([NUMBERS[0], "--provider", "birb"], "'birb' is not configured: did you mean 'bird'?"),
         ([NUMBERS[0]], "Missing option '--provider'"),
         ([NUMBERS[0], "--provider", "bird", "--option", "stock=1"], "options.stock: unknown field"),
-        ([NUMBERS[0], "--provider", "bird", "--option", "stock"], "is not KEY=VALUE"),
+        ([NUMBERS[0], "--provider", "bird", "--option", "stock"], "write it like --option NAME=VALUE, a NAME that"),
         ([NUMBERS[0], "--provider", "bird", "--key", "a b"], "idempotency_key"),
     ],
 )

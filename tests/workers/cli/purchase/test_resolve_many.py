@@ -48,7 +48,7 @@ def test_what_is_meant_has_to_be_clear(both: Cli, desk: Desk, orders: list[str])
     for arguments, message in (
         (["--where", "providr=bird", "--fail"], "did you mean 'provider'?"),
         (["--where", "provider=", "--fail"], "says nothing"),
-        (["--where", "provider", "--fail"], "is not KEY=VALUE"),
+        (["--where", "provider", "--fail"], "write it like --where provider=ALIAS"),
         (["--where", "provider=vogent", "--fail"], "no held purchase is so"),
         (["--order", "0198c0d0", "--fail"], "there is no order"),
         (["--order", orders[0]], "give one of --bought, --retry and --fail"),

@@ -19,6 +19,7 @@ from tests.servers import RedisServer
 from tests.waiting import eventually
 from tests.workers.cli.commands import Running, choose_sandbox, environment, execute
 from tests.workers.cli.running import NUMBERS, Cli, purchases, sandbox_config_text, settle, simple_file
+from workers.cli.processes.session import sandbox_command
 from workers.cli.terminal.context import open_desk
 
 REAL = "real-token"
@@ -234,3 +235,18 @@ def started(folder: Path, *arguments: str, **extra: str) -> Running:
     running = Running(*arguments, cwd=folder, environ=environment(folder / "home", **extra))
     assert json.loads(running.line())["status"] == "ready"
     return running
+
+
+@pytest.mark.parametrize(
+    ("url", "command"),
+    [
+        ("http://127.0.0.1:8790", "dialstock sandbox"),
+        ("http://localhost:8790", "dialstock sandbox"),
+        ("http://127.0.0.1:8931", "dialstock sandbox --port 8931"),
+        ("http://127.0.0.2:8931", "dialstock sandbox --host 127.0.0.2 --port 8931"),
+        ("http://[::1]:8790", "dialstock sandbox --host ::1"),
+        ("http://localhost", "dialstock sandbox --port 80"),
+    ],
+)
+def test_the_sandbox_is_started_where_it_is_looked_for(url: str, command: str) -> None:
+    assert sandbox_command(url) == command

@@ -37,5 +37,5 @@ def _examine(conn: Connection, config: Config) -> Iterator[Finding]:
         # Who left an account, or whose account goes on under another alias, has them settled in his own time.
         if (one.provider, one.account) not in told and one.account not in (*file.ended, *file.aliases):
             message = f"{one.count:,} purchases are held under {one.provider}, which the file does not have"
-            settle = f"dialstock purchase resolve --where provider={one.provider}"
+            settle = f"dialstock purchase resolve --where provider={one.provider} --bought (or --fail)"
             yield fail("accounts", message, f"see at its dashboard, then {settle}; or {mend(one, file)}")

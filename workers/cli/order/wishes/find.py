@@ -105,7 +105,7 @@ class Wanted:
             "features": self.feature or [],
             "providers": self.provider or [],
             "exclude": _excluded(desk, self.exclude),
-            "metadata": pairs(self.metadata, "--metadata"),
+            "metadata": pairs(self.metadata, "--metadata", "--metadata team=sales"),
         }
 
 
