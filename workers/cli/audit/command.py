@@ -53,7 +53,8 @@ def audit(asked: Asked) -> None:
 
     A bought number whose id its provider told nobody gets it from the list with --adopt: it can be released then.
 
-    After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on.
+    After a database went back in time (a restored backup, a promoted replica), --adopt lets the account go on,
+    once the list has to show all that was bought: before that it says when to run it again.
     """
     asked, name = asked.checked(), person(asked.by)
     with _ready(asked.provider) as (runtime, binding):
@@ -224,7 +225,9 @@ def _tell_going(going: GoingOn, alias: str) -> None:
 def _waits_for(going: GoingOn, alias: str) -> str | None:
     again = f"`dialstock audit {alias} --adopt`"
     if going.audit_at is not None:
-        return f"What was bought may show later: the account goes on by an audit after {moment(going.audit_at)}."
+        # a scheduled audit lets nothing go on
+        stays = f"It stays paused until you run it again after {moment(going.audit_at)}: {again}"
+        return f"What was bought may show later. {stays}."
     if going.shows_none:
         return (
             f"It shows none of what was bought or called for, as with another account's token: check it. {_gone(alias)}"

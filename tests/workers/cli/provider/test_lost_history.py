@@ -90,7 +90,8 @@ def test_an_audit_that_came_too_soon_says_when_to_come_again(both: Cli, sandbox:
     lose("fluents", NUMBERS[0], ago=10)
     told = both("audit", "fluents", "--adopt")
     assert told.exit_code == 1
-    assert "What was bought may show later: the account goes on by an audit after 20" in told.stdout
+    assert "What was bought may show later. It stays paused until you run it again after 20" in told.stdout
+    assert ": `dialstock audit fluents --adopt`." in told.stdout
     assert "database_behind" in state(both, "fluents")
 
 
