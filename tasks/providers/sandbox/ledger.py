@@ -73,6 +73,8 @@ class Record:
 class Ledger:
     """Charges, owned numbers and calls. With *path*, charges are kept there as JSON lines and read again.
 
+    Raises OSError where that file cannot be written, and ValueError or KeyError where it is no ledger.
+
     `lists_pending` is whether a list has the numbers of orders that are not delivered yet, and `lists_gone_for` for how
     many seconds it has what is given back from now on.
     """
@@ -89,7 +91,9 @@ class Ledger:
         self._ids: dict[str, Record] = {}
         self._taken: list[Record] = []
         self._path = path
-        if path is not None and path.exists():
+        if path is not None:
+            # what cannot be written is told now, and not by a charge that nobody wrote down
+            path.open("ab").close()
             self._reload(path)
 
     def clear(self) -> None:

@@ -30,7 +30,10 @@ def make_server(
     token = os.environ.get(SANDBOX_VARIABLE, "").strip() or SANDBOX_TOKEN
     try:
         return SandboxServer(port, host, seed=seed, rates=rates, latency=latency, ledger_path=ledger, token=token)
-    except (ValueError, KeyError, OSError) as exc:
+    except OSError as exc:
+        mend = "name a file that can be written, in a folder that is there"
+        raise Failure(f"--ledger: {ledger} cannot be used: {exc.strerror or exc}: {mend}") from exc
+    except (ValueError, KeyError) as exc:
         raise Failure(f"--ledger: {ledger} cannot be read as a sandbox's ledger: {exc}: name another file") from exc
 
 

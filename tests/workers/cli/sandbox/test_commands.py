@@ -107,6 +107,14 @@ def test_a_ledger_that_is_none(tmp_path: Path) -> None:
         make_server(0, "127.0.0.1", seed=0, faults=[], latency=0.0, ledger=tmp_path / "file")
 
 
+@pytest.mark.parametrize(("name", "why"), [("nodir/x", "No such file or directory"), ("", "Is a directory")])
+def test_a_ledger_that_cannot_be_written_is_told_at_the_start(tmp_path: Path, name: str, why: str) -> None:
+    told = f"cannot be used: {why}: name a file that can be written, in a folder that is there"
+    with pytest.raises(Failure, match=told) as caught:
+        make_server(0, "127.0.0.1", seed=0, faults=[], latency=0.0, ledger=tmp_path / name)
+    assert caught.value.status == 2
+
+
 def test_the_address_for_clients_of_this_machine() -> None:
     assert reachable("http://0.0.0.0:8790") == "http://127.0.0.1:8790"
     assert reachable("http://[::]:8790") == "http://127.0.0.1:8790"
