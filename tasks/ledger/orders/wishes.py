@@ -143,9 +143,7 @@ def why(wish: Row, tally: Tally) -> str | None:
     """Why a wish has no more: what its last search came to, and what a person may do now."""
     told = [wish["reason"]] if wish["reason"] else []
     if tally.held:
-        told.append(
-            f"{tally.held} are held for a person, and not replaced before: dialstock purchase list --status held"
-        )
+        told.append(f"{tally.held} are held, and not replaced before: dialstock purchase list --status held")
     if wish["state"] == WishState.REACHED and (missing := tally.missing(wish["count"])):
         told.append(f"{missing} came to nothing since: dialstock order retry looks for others")
     return "; ".join(told) or None

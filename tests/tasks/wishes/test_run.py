@@ -133,7 +133,7 @@ def test_a_held_number_counts_and_the_order_says_so(world: Wishing) -> None:
     world.until_completed({"id": world.wishes()[0]["order_id"]})
     assert len(world.alive()) == 3
     assert world.state()[0] == "reached"
-    assert world.why() == "1 are held for a person, and not replaced before: dialstock purchase list --status held"
+    assert world.why() == "1 are held, and not replaced before: dialstock purchase list --status held"
     (_, told) = world.order_events()[-1]
     assert told["wishes"]["reasons"] == [f"wish 1: {world.why()}"]
 
