@@ -82,13 +82,13 @@ def test_calls_of_the_last_hour_and_the_balance(visitor: Visitor, desk: Desk) ->
 
     desk.runtime.database.run(write)
     found = {one["provider"]: one for one in visitor.data("/providers")["providers"]}
-    assert sum(found["telnyx"]["calls"]) == 2
+    assert sum(found["telnyx"]["calls"]) == 3
     assert len(found["telnyx"]["calls"]) == 60
     assert (found["telnyx"]["balance"], found["telnyx"]["balance_low"]) == ("3.20 USD", True)
     assert found["bird"]["calls"] == [0] * 60
     assert found["bird"]["balance"] is None
     page = visitor.page("/providers")
-    assert "telnyx: 2 calls in the last hour, at most 1 a minute; the limit is" in page
+    assert "telnyx: 3 calls in the last hour, at most 2 a minute; the limit is" in page
     assert "<bdi>3.20 USD</bdi>, low" in page
 
 

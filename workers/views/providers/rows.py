@@ -55,8 +55,9 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
 
 def calls_of_the_hour(runtime: Runtime) -> dict[str, list[int]]:
     """By provider, its calls to buy in each of the last 60 minutes, the oldest first."""
+    batches = {alias: binding.policy.max_batch for alias, binding in runtime.providers.items()}
     with runtime.database.read() as conn:
-        found = calls_by_minute(conn, runtime.now(), MINUTES)
+        found = calls_by_minute(conn, runtime.now(), MINUTES, batches)
     return {alias: found.get(alias, [0] * MINUTES) for alias in sorted(runtime.providers)}
 
 
