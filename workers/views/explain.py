@@ -24,7 +24,8 @@ class Around:
     """What surrounds a purchase: its provider's policy and state.
 
     `policy` is None where no worker buys for it: its alias is not configured, or is another account now. `release` is
-    the one that goes on, of a purchase that is being given back.
+    the one that goes on, of a purchase that is being given back. `spent` says why the account's limits of a day leave
+    no room for it.
     """
 
     policy: Policy | None
@@ -32,6 +33,7 @@ class Around:
     now: datetime
     kind: str | None = None
     release: Row | None = None
+    spent: str | None = None
 
     @property
     def paused(self) -> str | None:
@@ -104,6 +106,8 @@ def _queued(purchase: Row, around: Around) -> str:
     due = purchase["due_at"]
     if around.paused:
         return f"{again} when the provider goes on ({tries}). It is {around.paused}."
+    if around.spent:
+        return f"{again} once its account may buy more ({tries}). {around.spent[0].upper()}{around.spent[1:]}."
     if due is not None and due > around.now:
         return f"Backs off: {again.lower()} {when(due, around.now)} ({tries})."
     rates = " and ".join(map(str, around.policy.rate_limits))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection
@@ -14,6 +15,7 @@ from tasks.ledger.resolve import resolutions_of
 from tasks.ledger.rows import Row, find
 from tasks.reports.queries import attempts_of, events_of, provider_states
 from tasks.runtime import Runtime
+from workers.views.day_limits import spent
 from workers.views.explain import Around, next_step
 
 
@@ -33,7 +35,10 @@ def _around(runtime: Runtime, conn: Connection, row: Row, state: Row | None) -> 
     policy = binding.policy if binding is not None and binding.account == row["account"] else None
     kind = binding.kind if binding is not None else None
     release = open_release(conn, row["id"]) if row["status"] == Status.RELEASING else None
-    return Around(policy=policy, state=state, now=runtime.now(), kind=kind, release=release)
+    around = Around(policy=policy, state=state, now=runtime.now(), kind=kind, release=release)
+    if binding is None or policy is None or row["status"] != Status.QUEUED or around.paused:
+        return around
+    return replace(around, spent=spent(conn, runtime, binding, row))
 
 
 def purchase_document(runtime: Runtime, purchase_id: str) -> dict[str, Any]:

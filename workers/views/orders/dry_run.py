@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+
+from sqlalchemy import Connection
 
 from schemas.numbering.regions import region_of
 from schemas.requests import BuyNumber
 from schemas.status import Status
 from tasks.chunks import chunks
+from tasks.ledger.queue.day_counts import DayCount
 from tasks.ledger.releases.made import given_back
 from tasks.orders import CHUNK
 from tasks.policies.pace import buying_lane
 from tasks.reports.queries import alive_purchases
 from tasks.runtime import Binding, Runtime
+from workers.views.day_limits import counts_of
 
 DAY = timedelta(days=1).total_seconds()
 
@@ -73,8 +77,7 @@ def plan(runtime: Runtime, requests: Iterable[BuyNumber]) -> tuple[list[Plan], l
                 country = region_of(number)
                 for counts in (countries.setdefault(country, InCountry(country)), plans.setdefault(alias, Plan(alias))):
                     counts.add(alive.get(number), given_back=number in gone)
-    for alias, one in plans.items():
-        one.seconds = least_seconds(runtime.providers[alias], one.to_buy, unpriced=True)
+    _time(runtime, plans)
     first = sorted(countries.values(), key=lambda one: (-one.to_buy, one.country or "~"))
     return [plans[alias] for alias in sorted(plans)], first
 
@@ -86,17 +89,45 @@ def _by_provider(requests: Iterable[BuyNumber]) -> dict[str, list[str]]:
     return numbers
 
 
-def least_seconds(binding: Binding, purchases: int, *, unpriced: bool = False) -> float:
-    """The least time for so many purchases at the provider's pace and its limits of a day, from an idle start.
+def _time(runtime: Runtime, plans: Mapping[str, Plan]) -> None:
+    with runtime.database.read() as conn:
+        days = counts_of(conn, runtime, (alias for alias, one in plans.items() if one.to_buy))
+        for alias, one in plans.items():
+            binding, day = runtime.providers[alias], days.get(alias)
+            ahead, fits = (day.waiting(conn), fits_in(conn, day, binding)) if day else (0, None)
+            one.seconds = least_seconds(binding, one.to_buy, unpriced=True, ahead=ahead, fits=fits)
 
-    What is *unpriced* counts for max_spend as cost_if_unknown.
+
+def fits_in(conn: Connection, day: DayCount, binding: Binding) -> Callable[[int], float]:
+    """In how many seconds so many fit the provider's daily_limit, beside what is charged and under way."""
+    limit = binding.policy.daily_limit
+    return lambda more: (day.fits_at(conn, limit, more) - day.now).total_seconds()
+
+
+def least_seconds(
+    binding: Binding,
+    purchases: int,
+    *,
+    unpriced: bool = False,
+    ahead: int = 0,
+    fits: Callable[[int], float] | None = None,
+) -> float:
+    """The least time for so many purchases at the provider's pace and its limits of a day, *ahead* of them first.
+
+    *fits* is what `fits_in` returns; without it from an idle start. What is *unpriced* counts for max_spend as
+    cost_if_unknown.
     """
     policy = binding.policy
     interval = buying_lane(binding.account, policy).interval
+    total = purchases and ahead + purchases
     a_day = [policy.daily_limit] if policy.daily_limit else []
     if unpriced and policy.max_spend and policy.cost_if_unknown:
         a_day.append(int(policy.max_spend.amount // policy.cost_if_unknown.amount))
-    if purchases <= min(a_day, default=purchases):
-        return purchases * interval
-    whole_days, rest = divmod(purchases - 1, min(a_day))
-    return whole_days * DAY + rest * interval
+    least = total * interval
+    if total > min(a_day, default=total):
+        whole_days, rest = divmod(total - 1, min(a_day))
+        least = whole_days * DAY + rest * interval
+    if fits is None or not total:
+        return least
+    whole_days, rest = divmod(total - 1, policy.daily_limit)
+    return max(least, whole_days * DAY + fits(rest + 1))

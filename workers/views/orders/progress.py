@@ -12,15 +12,16 @@ from typing import Any
 from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
-from tasks.ledger.queue import dispatch, standing
+from tasks.ledger.queue import standing
 from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.rows import Row
 from tasks.policies.accounts import Account
 from tasks.policies.pace import buying_lane
 from tasks.reports.queries import find_order, next_due, order_counts, provider_states
 from tasks.runtime import Binding, Runtime
+from workers.views.day_limits import counts_of, spent
 from workers.views.explain import pause_in_words, when
-from workers.views.orders.dry_run import least_seconds
+from workers.views.orders.dry_run import fits_in, least_seconds
 from workers.views.orders.wishes import all_reached, wish_rows
 from workers.views.words import duration
 
@@ -108,13 +109,23 @@ class Sampler:
     def _part(self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None) -> Part:
         found = by_count(counts)
         why = self._why(conn, alias, counts, state) if found["waiting"] else ()
+        paused = state is not None and state["paused_at"] is not None
         return Part(
             provider=alias,
             lines=counts.total(),
             **found,
-            paused=state is not None and state["paused_at"] is not None,
+            paused=paused,
             why=why,
+            left=None if paused else self._least(conn, alias, found["waiting"]),
         )
+
+    def _least(self, conn: Connection, alias: str, waiting: int) -> float | None:
+        """The least that the limits allow; None where no worker buys."""
+        binding = self._runtime.providers.get(alias)
+        if binding is None or not waiting:
+            return None
+        day = counts_of(conn, self._runtime, [alias]).get(alias)
+        return least_seconds(binding, waiting, fits=fits_in(conn, day, binding) if day else None)
 
     def _why(
         self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None
@@ -143,7 +154,8 @@ class Sampler:
         account = self._runtime.accounts[binding.account]
         if due is not None and due > now:
             return "; ".join([f"backing off, next try {when(due, now)}", *_why_put_off(conn, binding, account, now)])
-        return _why_due(conn, binding, account, now)
+        at_most = per_second(buying_lane(binding.account, binding.policy).interval)
+        return spent(conn, self._runtime, binding) or f"waiting for its turn, at most {at_most}"
 
     def _timed(self, parts: list[Part]) -> list[Part]:
         now = time.monotonic()
@@ -159,15 +171,9 @@ class Sampler:
         if part.waiting == 0:
             return replace(part, left=0.0)
         rate = (part.settled - before) / elapsed if elapsed > 1 else None
-        return replace(part, rate=rate, left=self._left(part, rate))
-
-    def _left(self, part: Part, rate: float | None) -> float | None:
-        """By the rate seen, and never less than the limits allow; None while nothing moves."""
-        binding = self._runtime.providers.get(part.provider)
-        if binding is None or part.paused:
-            return None
-        least = least_seconds(binding, part.waiting)
-        return max(least, part.waiting / rate) if rate else least
+        # By the rate seen, and never less than the limits allow; None while nothing moves.
+        least = part.left
+        return replace(part, rate=rate, left=max(least, part.waiting / rate) if rate and least is not None else least)
 
 
 def summary(progress: Progress) -> dict[str, Any]:
@@ -208,17 +214,6 @@ def _by_provider(rows: list[dict[str, Any]]) -> dict[str, Counter[str]]:
     for row in rows:
         counts.setdefault(row["provider"], Counter())[row["status"]] += row["count"]
     return counts
-
-
-def _why_due(conn: Connection, binding: Binding, account: Account, now: datetime) -> str:
-    policy = binding.policy
-    stands = standing.unpaused(standing.read(conn, account), binding.alias, account)
-    room = dispatch.room(conn, policy, stands, account, now=now, soon=policy.in_flight)
-    if room.why == dispatch.DAILY_LIMIT:
-        return f"daily limit: {policy.daily_limit:,} in 24 h are bought"
-    if room.why == dispatch.MAX_SPEND:
-        return f"max_spend: {room.day}"
-    return f"waiting for its turn, at most {per_second(buying_lane(binding.account, policy).interval)}"
 
 
 def _why_put_off(conn: Connection, binding: Binding, account: Account, now: datetime) -> Iterator[str]:

@@ -13,6 +13,7 @@ from schemas.tables.accounts import BALANCE_CHECK
 from tasks.accounts import identity
 from tasks.accounts.overtaken import MEND, in_words, overtaken
 from tasks.ledger.queue import pausing, standing
+from tasks.ledger.queue.day_counts import DayCount
 from tasks.ledger.queue.day_spend import DaySpend
 from tasks.policies.pace import buying_lane
 from tasks.policies.pause import Cause, Pause
@@ -20,6 +21,7 @@ from tasks.reports.calls_made import calls_by_minute
 from tasks.reports.queries import open_counts, provider_states
 from tasks.runtime import Binding, Runtime
 from tasks.supply.budgets import day_spends
+from workers.views.day_limits import counts_of
 from workers.views.desk import Desk, known_provider
 from workers.views.errors import Failure
 from workers.views.explain import mend_of, pause_in_words
@@ -36,6 +38,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
     with runtime.database.read() as conn:
         counts, states = open_counts(conn), provider_states(conn, runtime.accounts.values())
         spends = day_spends(conn, runtime, runtime.providers, waiting=False)
+        days = counts_of(conn, runtime, runtime.providers)
         balances = {row["account"]: row for row in conn.execute(select(BALANCE_CHECK)).mappings()}
         apart = overtaken(conn, runtime.config, runtime.now())
     cooling = cool_downs(desk.settings, runtime.config)
@@ -48,6 +51,7 @@ def provider_rows(desk: Desk) -> list[dict[str, Any]]:
                 **_state(states.get(alias), cooling.get(alias, {}), runtime.now(), binding.kind, apart.get(alias)),
             },
             spends.get(alias),
+            days.get(alias),
         )
         for alias, binding in sorted(runtime.providers.items())
     ]
@@ -104,12 +108,15 @@ def resume_by_person(desk: Desk, alias: str) -> tuple[bool, bool | None]:
     return paused, lift_cool_down(desk.settings, provider)
 
 
-def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any], spend: DaySpend | None) -> dict[str, Any]:
+def _row(
+    binding: Binding, counts: dict[str, int], state: dict[str, Any], spend: DaySpend | None, day: DayCount | None
+) -> dict[str, Any]:
     return {
         "provider": binding.alias,
         "kind": binding.kind,
         "account": binding.account,
-        "limits": ", ".join(_limits(binding.policy, spend)),
+        "limits": ", ".join(_limits(binding.policy, spend, day)),
+        "daily_limit_left": day and day.left(binding.policy.daily_limit),
         "max_spend_left": spend and str(Money(spend.left, spend.most.currency)),
         "seconds_per_purchase": buying_lane(binding.account, binding.policy).interval,
         "queued": counts.get("queued", 0),
@@ -120,8 +127,8 @@ def _row(binding: Binding, counts: dict[str, int], state: dict[str, Any], spend:
     }
 
 
-def _limits(policy: Policy, spend: DaySpend | None) -> list[str]:
-    a_day = [f"{policy.daily_limit:,} in 24 h"] if policy.daily_limit else []
+def _limits(policy: Policy, spend: DaySpend | None, day: DayCount | None) -> list[str]:
+    a_day = [] if day is None else [day.of(policy.daily_limit)]
     money = [] if spend is None else [str(spend)]
     return [*map(str, policy.rate_limits), *a_day, *money]
 

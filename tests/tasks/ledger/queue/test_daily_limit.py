@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import event, insert, select, update
 
 from schemas.status import Status
 from schemas.tables.purchases import PROVIDER, PURCHASE
 from tasks.ledger import accounts
+from tasks.ledger.queue.day_counts import day_counts
+from tasks.policies.accounts import Account
 from tests.tasks.ledger.queue.test_dispatch import Make, counts, many, order, release_both, release_of, twins
 from tests.tasks.scripted_provider import REFUSED, UNKNOWN
-from tests.tasks.support import ACCOUNT, number
+from tests.tasks.support import ACCOUNT, World, number
 
 
 def test_a_daily_limit_counts_what_was_or_may_have_been_charged(make: Make) -> None:
@@ -193,3 +196,44 @@ def test_a_daily_limit_that_is_near_is_counted_exactly(make: Make) -> None:
         world.work()
     # Before the lock, and with it.
     assert len(asked) == 6
+
+
+def test_what_is_told_of_a_day_is_what_limits_it(make: Make) -> None:
+    world = make(daily_limit=3)
+    many(world, 4)
+    for _ in range(2):
+        world.tick()
+    aliases = [("former", ACCOUNT), ("other", "other-account")]
+    rows = [{"provider": alias, "account": account, "updated_at": world.clock()} for alias, account in aliases]
+    bought = [row["number"] for row in world.rows(select(PURCHASE)) if row["status"] == Status.PURCHASED]
+    with world.write() as conn:
+        conn.execute(insert(PROVIDER), rows)
+        for number_, alias in zip(bought, ("former", "other"), strict=False):
+            conn.execute(update(PURCHASE).where(PURCHASE.c.number == number_).values(provider=alias))
+    day = Account(ACCOUNT, ("acme", "twin"))
+    stranger = Account("other-account", ("other",))
+    asked = statements(world)
+    with world.runtime.database.read() as conn:
+        found = day_counts(conn, [day, stranger], world.clock())
+        of, once = found[ACCOUNT], len(asked)
+        assert (of.charged, of.running, of.left(3), of.waiting(conn)) == (3, 0, 0, 1)
+        assert of.fits_at(conn, 3) == min(deadlines(world)) + timedelta(days=1)
+        assert of.fits_at(conn, 4) == world.clock()
+        assert day_counts(conn, [], world.clock()) == {}
+    # However many accounts.
+    assert once == 5
+
+
+def statements(world: World) -> list[str]:
+    asked: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("SELECT") and "\nFROM " in statement:
+            asked.append(statement)
+
+    event.listen(world.runtime.database.engine, "before_cursor_execute", note)  # type: ignore[attr-defined]
+    return asked
+
+
+def deadlines(world: World) -> list[datetime]:
+    return [row["call_deadline"] for row in world.rows(select(PURCHASE)) if row["status"] == Status.PURCHASED]

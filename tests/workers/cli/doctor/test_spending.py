@@ -20,8 +20,8 @@ from workers.database.connections import SqlDatabase
 BOUND = '[providers.acme.policy]\nmax_spend = "9 USD"\ncost_if_unknown = "2 USD"\n'
 
 
-def findings(url: str, **prices: Any) -> list[Finding]:
-    """With one that was bought, and one that waits and has *prices*."""
+def findings(url: str, name: str = "max_spend", bound: str = BOUND, **prices: Any) -> list[Finding]:
+    """With one that was bought, and one that waits and has *prices*; those of a *name*."""
     database = SqlDatabase(url)
     world = make_world(database)
     world.queued(number(1))
@@ -31,8 +31,13 @@ def findings(url: str, **prices: Any) -> list[Finding]:
         conn.execute(update(PURCHASE).where(PURCHASE.c.number == number(1)).values(**bought))
         conn.execute(update(PURCHASE).where(PURCHASE.c.number == number(2)).values(due_at=datetime.now(UTC), **prices))
     database.close()
-    found = ledger.read(url, parse_config(PROVIDERS + BOUND, "file")).findings
-    return [finding for finding in found if finding.name == "max_spend"]
+    found = ledger.read(url, parse_config(PROVIDERS + bound, "file")).findings
+    return [finding for finding in found if finding.name == name]
+
+
+def test_what_is_used_of_a_daily_limit_is_told(database_url: str) -> None:
+    bound = "[providers.acme.policy]\ndaily_limit = 1\n"
+    assert findings(database_url, "daily_limit", bound) == [ok("daily_limit", "acme: 1 of 1 in 24 h are bought")]
 
 
 def test_what_is_left_is_told(database_url: str) -> None:

@@ -56,18 +56,6 @@ def test_a_pause_stops_the_clock(cli: Cli, desk: Desk, home: Path) -> None:
     assert part.left is None
 
 
-def test_the_daily_limit(cli: Cli, home: Path) -> None:
-    text = sandbox_config_text("http://127.0.0.1:9").replace("daily_limit = 0", "daily_limit = 1")
-    (home / "providers.toml").write_text(text)
-    order = cli.submit(simple_file(home, 3))
-    with open_desk() as desk:
-        now = desk.runtime.now()
-        settle(desk, NUMBERS[0], Status.PURCHASED, first_attempt_at=now, call_deadline=now)
-        part = only(desk, order)
-    assert part.why == ("daily limit: 1 in 24 h are bought",)
-    assert part.left == pytest.approx(86400, rel=0.01)
-
-
 def test_what_may_be_spent_a_day(cli: Cli, home: Path) -> None:
     """Seen by the order, `provider list` and the doctor."""
     bound = 'max_spend = "3 USD"\ncost_if_unknown = "2 USD"'
