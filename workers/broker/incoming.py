@@ -27,6 +27,7 @@ from tasks.runtime import current
 from workers.broker.dropped_messages import NotKept
 from workers.broker.hints import HintQoS
 from workers.broker.many_queues import ManyQueuesChannel
+from workers.broker.message_form import faults_of_entry, faults_of_message
 from workers.broker.reconnect import ReconnectingConsumer
 from workers.broker.waiting_room import room
 
@@ -68,13 +69,18 @@ class KeepingConsumer(ReconnectingConsumer):
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """A body that cannot be decoded."""
-        keep_invalid(message, exc)
-        super().on_decode_error(message, exc)
+        if keep_invalid(message, exc):
+            # Its sender is told what to mend: a stack of ours tells nobody more.
+            message.ack()
+        else:
+            super().on_decode_error(message, exc)
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
         """A message for a task of ours whose headers or body Celery cannot use."""
-        keep_invalid(message, exc)
-        super().on_invalid_task(body, message, exc)
+        if keep_invalid(message, exc):
+            message.ack()
+        else:
+            super().on_invalid_task(body, message, exc)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         """A message that is no task message."""
@@ -94,7 +100,8 @@ class NotAMessage(ValueError):
     """An entry in the broker's list that kombu can make no message of."""
 
     def __init__(self, entry: Any) -> None:
-        super().__init__("the broker's list holds an entry that is no message")
+        told = "; ".join(faults_of_entry(entry)) or "the broker's list holds an entry that is no message"
+        super().__init__(told)
         self.entry = entry
 
 
@@ -149,7 +156,7 @@ class KeepingTransport(Transport):
         Nothing else is read meanwhile, so that it does not spin.
         """
         try:
-            _keep(entry, None, None, _invalid(exc))
+            _keep(entry, *_named(exc), _invalid(exc))
         except NotKept:
             log.exception("an entry of the broker's list could not be kept, and goes back")
             sleep(PAUSE)
@@ -165,10 +172,12 @@ def use_keeping_transport() -> None:
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{KeepingTransport.__name__}"
 
 
-def keep_invalid(message: Any, exc: BaseException | None = None) -> None:
-    """Keep what is no task message, or cannot be decoded. Raises NotKept."""
-    headers = _headers(message)
-    _keep(getattr(message, "body", b""), headers.get("task"), headers.get("id"), _invalid(exc))
+def keep_invalid(message: Any, exc: BaseException | None = None) -> bool:
+    """Keep what is no task message, or cannot be decoded; whether its sender is told what to mend. Raises NotKept."""
+    headers, faults = _headers(message), faults_of_message(message)
+    error = _invalid("; ".join(faults) or exc)
+    _keep(getattr(message, "body", b""), headers.get("task"), headers.get("id"), error)
+    return bool(faults)
 
 
 def _headers(message: Any) -> dict[str, Any]:
@@ -176,8 +185,15 @@ def _headers(message: Any) -> dict[str, Any]:
     return headers if isinstance(headers, dict) else {}
 
 
-def _invalid(exc: BaseException | None) -> RequestError:
-    why = f": {exc}" if exc is not None else ""
+def _named(exc: Exception) -> tuple[object, object]:
+    """The task and the id that an entry names, where it can be read."""
+    entry = exc.entry if isinstance(exc, NotAMessage) else None
+    headers = entry.get("headers") if isinstance(entry, dict) else None
+    return (headers.get("task"), headers.get("id")) if isinstance(headers, dict) else (None, None)
+
+
+def _invalid(told: BaseException | str | None) -> RequestError:
+    why = f": {told}" if told is not None else ""
     return RequestError(f"not a Celery task message of protocol 2 in JSON{why}", "invalid_message")
 
 

@@ -181,8 +181,9 @@ def test_what_every_purchase_tells_is_required_of_it() -> None:
 
 def test_the_readme_s_samples_name_what_there_is() -> None:
     found = [json.loads(one) for one in re.findall(r"```json\n(.*?)```", README.read_text(), re.DOTALL)]
-    assert len(found) == 2
-    for event in found:
+    events = [one for one in found if "headers" not in one]
+    assert len(events) == 2
+    for event in events:
         shape = MESSAGES[short(event["type"])]["payload"]["properties"]
         assert set(event) <= set(shape)
         assert set(event["data"]) <= set(at(shape["data"]["$ref"])["properties"])
