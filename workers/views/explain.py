@@ -53,10 +53,15 @@ def pause_in_words(state: Row | None, now: datetime, kind: str | None = None) ->
         return f"{text}; until `{_goes_on_by(state['provider'], kind)}`{_beneath(state)}"
     if state["cause"] == Cause.PERSON or state["probe_at"] is None:
         return f"{text}; until `dialstock provider resume {state['provider']}`"
+    return f"{text}; {tries_again(state['probe_at'], now)}"
+
+
+def tries_again(probe_at: datetime, now: datetime) -> str:
+    """How a machine's pause ends."""
     # Perhaps none waits: what is no purchase goes on by then.
-    if state["probe_at"] <= now:
-        return f"{text}; the next purchase tries again"
-    return f"{text}; one purchase may try again {when(state['probe_at'], now)}"
+    if probe_at <= now:
+        return "the next purchase tries again"
+    return f"one purchase may try again {when(probe_at, now)}"
 
 
 def _beneath(state: Row) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, func, or_, select, text
+from sqlalchemy import Connection, and_, case, false, func, or_, select, text
 
 from schemas.config.file import Config
 from schemas.events import utc_text
@@ -14,8 +14,9 @@ from schemas.status import UNSETTLED, OrderStatus, Status
 from schemas.tables.purchases import EVENT, FOLLOWED, PURCHASE, RUNNING, UNPUBLISHED
 from tasks.ledger.waiting import stuck
 from tasks.policies.accounts import accounts_of
+from tasks.policies.backoff import longest_wait
 from tasks.policies.pause import Cause
-from tasks.processes import BEAT, running
+from tasks.processes import BEAT, WORKER, running
 from tasks.reports.queries import provider_states, status_counts
 from tasks.retention import growing
 from workers.cli.doctor.findings import Finding, fail, ok, warn
@@ -26,10 +27,14 @@ from workers.cli.doctor.tables.releases import examine_releases
 from workers.cli.doctor.tables.spending import examine_spending
 from workers.database.clock import DatabaseClock
 from workers.database.connections import SqlDatabase
-from workers.views.explain import mend_of
+from workers.views.explain import mend_of, tries_again
+from workers.views.words import moment
 
 LATE = timedelta(seconds=60)
 """How long after its time something counts as late."""
+
+_WATCHED = (Status.PURCHASING, Status.UNKNOWN)
+"""What a worker leaves alone until it has watched the time that it waits for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +56,8 @@ def read(url: str, config: Config | None) -> Reading:
             counts = status_counts(conn)
             held = sum(row["count"] for row in counts if row["status"] == Status.HELD)
             waiting = sum(row["count"] for row in counts if row["status"] in UNSETTLED)
-            findings = [_relay(conn, now), _overdue(conn, now), _waiting(conn, now), _held(held)]
-            findings += [_growing(conn), *_paused(conn, config), *examine_releases(conn, now)]
+            findings = [_relay(conn, now), _overdue(conn, config, now), _waiting(conn, now), _held(held)]
+            findings += [_growing(conn), *_paused(conn, config, now), *examine_releases(conn, now)]
             if config is not None:
                 findings += [*examine_pools(conn, list(config.pools), now), *examine_accounts(conn, config, now)]
                 findings += examine_spending(conn, config, now)
@@ -80,14 +85,26 @@ def _relay(conn: Connection, now: datetime) -> Finding:
     )
 
 
-def _overdue(conn: Connection, now: datetime) -> Finding:
-    due = PURCHASE.c.due_at <= now - LATE
-    query = select(func.count()).select_from(PURCHASE).where(or_(text(RUNNING.text), text(FOLLOWED.text)), due)
-    count = conn.execute(query).scalar_one()
-    if not count:
-        return ok("overdue", "no purchase stands still")
-    message = f"{count:,} purchases under way or in doubt should have moved on {LATE.total_seconds():.0f} s ago"
-    return fail("overdue", message, "the workers' timers move them on: start a worker, or see its log")
+def _overdue(conn: Connection, config: Config | None, now: datetime) -> Finding:
+    begun = min((one.since for one in running(conn, now) if one.role == WORKER), default=None)
+    at, kept, late, until = PURCHASE.c, 0, 0, now
+    # What was called for, or looked at, before any of the workers watched the clock.
+    before = false() if begun is None else and_(at.status.in_(_WATCHED), at.updated_at < begun)
+    query = select(at.provider, func.count(), func.sum(case((before, 1), else_=0))).group_by(at.provider)
+    due = at.due_at <= now - LATE
+    for alias, count, waits in conn.execute(query.where(or_(text(RUNNING.text), text(FOLLOWED.text)), due)):
+        provider = config.providers.get(alias) if config else None
+        over = now if begun is None or provider is None else begun + timedelta(seconds=longest_wait(provider.policy))
+        on_purpose = int(waits) if over + LATE > now else 0
+        kept, late = kept + on_purpose, late + count - on_purpose
+        until = max(until, over) if on_purpose else until
+    if late:
+        message = f"{late:,} purchases under way or in doubt should have moved on {LATE.total_seconds():.0f} s ago"
+        return fail("overdue", message, "the workers' timers move them on: start a worker, or see its log")
+    if kept:
+        why = "no worker has watched the clock for the distance of a look yet"
+        return ok("overdue", f"{kept:,} purchases in doubt wait on purpose, until {moment(until)}: {why}")
+    return ok("overdue", "no purchase stands still")
 
 
 def _waiting(conn: Connection, now: datetime) -> Finding:
@@ -120,7 +137,7 @@ def _growing(conn: Connection) -> Finding:
     return ok("rows", f"what goes some day: {', '.join(told)}")
 
 
-def _paused(conn: Connection, config: Config | None) -> Iterator[Finding]:
+def _paused(conn: Connection, config: Config | None, now: datetime) -> Iterator[Finding]:
     """Of the configured providers, where these are known: what is left of others the accounts tell."""
     accounts = accounts_of((alias, one.account) for alias, one in config.providers.items()) if config else {}
     found = provider_states(conn, accounts.values())
@@ -130,10 +147,13 @@ def _paused(conn: Connection, config: Config | None) -> Iterator[Finding]:
         yield ok("providers", "none is paused")
     for alias, row in sorted(paused.items()):
         message = f"{alias} is paused since {utc_text(row['paused_at'])[:19]}Z: {row['reason']}"
+        resume, sooner = f"dialstock provider resume {alias}", "then"
+        if row["probe_at"] is not None:
+            message, sooner = f"{message}; {tries_again(row['probe_at'], now)} by itself", "to go on sooner:"
         if row["cause"] == Cause.BEHIND:
             yield fail("providers", message, mend_of(alias, config.providers[alias].kind if config else None))
         elif row["cause"] == Cause.ACCOUNT:
             check = f"see what it says of the token and the account: dialstock provider check {alias}"
-            yield fail("providers", message, f"{check}; then dialstock provider resume {alias}")
+            yield fail("providers", message, f"{check}; {sooner} {resume}")
         else:
-            yield warn("providers", message, f"mend the cause, then dialstock provider resume {alias}")
+            yield warn("providers", message, f"mend the cause; {sooner} {resume}")
