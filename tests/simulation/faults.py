@@ -15,7 +15,7 @@ from tasks.sandbox.control import Control
 from tests.simulation.scheduler.clockwork import Actor
 from tests.simulation.servers.store import gone
 from tests.simulation.servers.tables import away
-from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, SCARCE, SHARE, THEMES
+from tests.simulation.themes import ACCOUNTS, BESIDE_A_THEME, ORDERING, SCARCE, theme_of
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -183,10 +183,7 @@ class Faults:
         self._rng = world.chance("faults")
         self._chances = {name: world.chance(name) for name in RATES}
         self.on = True
-        theme, kinds = self._rng.choice(THEMES)
-        scarce = world.chance("scarce")
-        if scarce.random() < SHARE:
-            theme, kinds = scarce.choice(SCARCE)
+        theme, kinds = theme_of(world.seed)
         self.kinds = [self._rng.choice(kinds)] if kinds else []
         self.alone = bool(kinds) and (theme, kinds) in SCARCE
         self.theme = theme

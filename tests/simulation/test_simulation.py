@@ -28,9 +28,9 @@ from tests.simulation.servers.postgres import Cluster
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.stage import Stage
 
-REPLACED = 16
+REPLACED = 6
 """A world whose database is replaced between a claim's commit and its mark: a fault that goes by a function's name."""
-RESTORED = 28
+RESTORED = 18
 """A world whose database is restored."""
 LONG = 600
 """Steps of a world that can be made much smaller."""
@@ -175,7 +175,7 @@ def test_a_fault_that_many_worlds_drew_and_none_met_is_told(stage: Stage) -> Non
 
 
 def test_reports_of_several_processes_are_one(stage: Stage) -> None:
-    lived, one, two = stage.live(220), Report(), Report()
+    lived, one, two = stage.live(6), Report(), Report()
     for report in (one, two):
         report.add(lived)
     one.take_in(two)

@@ -31,7 +31,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FRESH = {"status": "ok", "since": NOW, "next_run_at": NOW, "updated_at": NOW, "schedule": "10s"}
 WHO_WAITS = 23
 """A world in which somebody waits for a lock."""
-ACTED_ON_WHAT_WAS = 1
+ACTED_ON_WHAT_WAS = 9
 """A world in which who reads a purchase, and does not lock it, acts on what has changed since."""
 
 

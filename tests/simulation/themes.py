@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import TypeAlias
 
 ACCOUNTS = ("signalwire", "bird")
@@ -51,36 +52,40 @@ TOO_LATE: Theme = (
 )
 """Who lets an account go on comes too late for that: what is given back by then is no more what a restore brought."""
 
+AUDIT_REPLACED: Theme = (
+    {"restored to before a call": 0.3, "database restored": 0.0, "replaced within an audit": 0.7},
+    (),
+)
+"""What an audit took in is lost once more, and the pause that it ends is not."""
+
+SHRINKING: Theme = (
+    {"list shrinks while it is paged": 0.95, "provider error_after": 0.6, "reading fails": 0.0},
+    ("vogent",),
+)
+"""Whose list says not how many there are, and has no filter by number: what moves between two pages is seen by none."""
+
+CLOCK_SET: Theme = ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ())
+"""Looks that go by it are over before what they look for shows."""
+
 THEMES: tuple[Theme, ...] = (
-    ({}, ()),
+    *(({}, ()),) * 2,
     # What is refused then is in doubt all the same: an earlier call has bought it.
     ({"shows after the last look": 0.6}, ()),
-    ({}, ()),
-    PUBLISHED,
     # Where the file is edited: an alias may be pointed at another account.
     *(({}, ACCOUNTS),) * 2,
     ({"gateway loses an answer": 0.4}, ()),
-    # Who is asked for one number: a 404 may be the gateway's.
-    ({"gateway loses an answer": 0.4}, ("fluents",)),
     ({"gateway loses an answer": 0.4}, ("fluents", "vogent")),
     ({"gateway loses an answer": 0.3, "database's clock is set": 0.2}, ()),
-    ANSWERED,
     # Whose orders may stand in no list before they are delivered; calls are of up to five numbers.
     ({"database restored": 0.3, "pending for long": 0.5}, ORDERING),
     ({"redis restored": 0.2, "redis starts anew": 0.1}, ()),
-    ({"database's clock is set": 0.3, "shows at the last look": 0.4}, ()),
     ({"giving back fails": 0.5, "gateway loses an answer": 0.2}, ()),
     # Who cannot be asked: what is in doubt is a person's at once.
     ({"stands still with an answer": 0.4, "a person errs": 0.8}, ("timepay",)),
     # A slot that is missed meets those after it.
     ({"stands still": 0.1, "sleeps too long": 0.8}, ()),
     ({"replaced before the mark": 0.3, "message doubled": 0.5}, ()),
-    # Whose list says not how many there are, and has no filter by number: what moves between two pages is seen by none.
-    ({"list shrinks while it is paged": 0.95, "provider error_after": 0.6, "reading fails": 0.0}, ("vogent",)),
     ({"list shrinks while it is paged": 0.7, "database restored": 0.2}, PAGED),
-    ASKED_ANEW,
-    # What an audit took in is lost once more, and the pause that it ends is not.
-    ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
 )
 """What some worlds have much of, and little else: what takes several faults in a row is met by chance too seldom."""
 
@@ -91,9 +96,8 @@ SCARCE: tuple[Theme, ...] = (
     ({"gateway loses an answer": 0.4}, ("vogent",)),
     # What stands beside a list says whether it is one.
     ({"gateway loses an answer": 0.4}, UNCOUNTED),
-    *(LOST_ORDER,) * 2,
-    # What an audit took in is lost once more, and the pause that it ends is not.
-    ({"database restored": 0.2, "replaced within an audit": 0.7}, ()),
+    *(LOST_ORDER,) * 3,
+    *(AUDIT_REPLACED,) * 2,
     *(TOO_LATE,) * 2,
     # What was released for one account, or is in doubt there, comes to who calls the same alias another one.
     ({"pointed at another account": 1.0}, ACCOUNTS),
@@ -105,8 +109,10 @@ SCARCE: tuple[Theme, ...] = (
     ({"redis restored": 0.3}, ()),
     PUBLISHED,
     ANSWERED,
+    SHRINKING,
+    CLOCK_SET,
 )
-"""The same, of SHARE of all worlds, whatever they would have had: what shows in one of many worlds of its theme.
+"""What shows in one of many worlds of its theme: SHARE of all worlds have one of these.
 
 Where such a theme has kinds, the world has no others.
 """
@@ -115,3 +121,9 @@ SHARE = 0.5
 
 BESIDE_A_THEME = 0.3
 """The share that is left of all other rates in such a world."""
+
+
+def theme_of(seed: int) -> Theme:
+    """What the world of *seed* has much of."""
+    chance = Random(f"{seed} theme")
+    return chance.choice(SCARCE if chance.random() < SHARE else THEMES)

@@ -27,12 +27,13 @@ from tests.simulation.stage import Stage, stage_on
 @dataclass(frozen=True)
 class Hunt:
     """What a search for one mutant came to; `found` is how often, `after` the processor's seconds and the worlds until
-    the first.
+    the first, which is of `seed`.
     """
 
     worlds: int
     found: int
     after: tuple[float, int] | None
+    seed: int | None
     what: str
 
 
@@ -46,7 +47,7 @@ def hunt(
 ) -> Hunt:
     """Search worlds with *mutant*, of *seeds* or from 0 on, until *enough* broke or the processor's *seconds* end."""
     began, worlds, found = time.process_time(), 0, 0
-    after, what = None, ""
+    after, first, what = None, None, ""
     with mutant():
         for seed in count() if seeds is None else seeds:
             if found >= enough or time.process_time() - began >= seconds:
@@ -57,8 +58,9 @@ def hunt(
                 _refuse_own(lived.broken)
                 found += 1
                 if after is None:
-                    after, what = (time.process_time() - began, worlds), f"SEED={lived.seed}: {lived.broken}"
-    return Hunt(worlds, found, after, what)
+                    after, first = (time.process_time() - began, worlds), seed
+                    what = f"SEED={seed}: {lived.broken}"
+    return Hunt(worlds, found, after, first, what)
 
 
 def _refuse_own(broken: BaseException) -> None:
