@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from schemas.tables.pools import POOL, POOL_NUMBER
+from schemas.tables.purchases import PURCHASE
 from tasks.providers.configured import parse_config
 from tests.tasks.pools.stocking import slots
+from tests.tasks.support import NUMBER, make_world
 from tests.workers.cli.commands import execute
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 from workers.cli.doctor.tables import ledger
@@ -86,3 +88,17 @@ def test_what_cannot_be_read_of_the_file_is_not_said_to_be_gone(
     assert [check for check in checks if check["name"] in ("pools", "accounts")] == []
     [left_out] = [check for check in checks if check["name"] == "configuration" and check["level"] == "warn"]
     assert "these are not looked at: pools" in left_out["message"]
+
+
+def test_a_number_that_was_bought_for_a_pool_and_stands_in_none(database_url: str) -> None:
+    database, now = SqlDatabase(database_url), datetime.now(UTC)
+    world = make_world(database)
+    row = world.accept()
+    with database.write() as conn:
+        bought = {"status": "purchased", "pool": "support", "due_at": None, "updated_at": now}
+        conn.execute(update(PURCHASE).where(PURCHASE.c.id == row["id"]).values(**bought))
+    told = "its purchase was told late, or by an audit"
+    message = f"1 number, bought for support, stands in no place of it, as {NUMBER}: {told}"
+    mend = f"see that nobody uses it, then `dialstock release {NUMBER}` gives it back"
+    assert findings(database_url) == [warn("pools", message, mend)]
+    database.close()

@@ -11,6 +11,7 @@ from schemas.events import utc_text
 from schemas.tables.pools import POOL, PoolStatus
 from tasks.ledger.rows import Row
 from tasks.pools.former import living
+from tasks.pools.placeless import placeless
 from workers.cli.doctor.findings import Finding, fail, ok, warn
 
 LATE = timedelta(minutes=5)
@@ -20,11 +21,12 @@ LATE = timedelta(minutes=5)
 def examine_pools(conn: Connection, names: Sequence[str], now: datetime) -> Iterator[Finding]:
     """A line for each of the configured pools that is not well, and for each with numbers that is not configured.
 
-    One for all where all are well.
+    So is each that was bought numbers for which stand in no pool. One for all where all are well.
     """
     rows = [dict(row) for row in conn.execute(select(POOL).where(POOL.c.name.in_(names))).mappings()]
     findings = [finding for row in rows if (finding := _unwell(row, now))]
     findings += [_former(name, many) for name, many in living(conn, names).items()]
+    findings += [_placeless(*found) for found in placeless(conn)]
     if names and not findings:
         yield ok("pools", "none is low for want of numbers or budget")
     yield from findings
@@ -34,6 +36,12 @@ def _former(name: str, many: int) -> Finding:
     message = f"{many:,} numbers stand in {name}, which is not configured any more: nobody can take them"
     again = f"or write [pools.{name}] into providers.toml again"
     return warn("pools", message, f"where it goes on by another name: dialstock pool move {name} NAME; {again}")
+
+
+def _placeless(name: str, many: int, number: str) -> Finding:
+    are = "number, bought for {0}, stands" if many == 1 else "numbers, bought for {0}, stand"
+    message = f"{many:,} {are.format(name)} in no place of it, as {number}: its purchase was told late, or by an audit"
+    return warn("pools", message, f"see that nobody uses it, then `dialstock release {number}` gives it back")
 
 
 def _unwell(row: Row, now: datetime) -> Finding | None:
