@@ -246,9 +246,7 @@ def _answered(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], answ
     except RequestError as exc:
         if may_be_known(runtime, exc, self.name, message_id):
             raise Reject(LATER, requeue=True) from None
-        # What it names may have left the configuration since it was accepted.
-        if not (_redelivered(self) and accepted_before(runtime, self.name, body, message_id)):
-            _reject(runtime, self, body, exc)
+        _reject(runtime, self, body, exc)
     except Exception as exc:
         if is_away(exc) or isinstance(exc, Raced):
             raise Reject(type(exc).__name__, requeue=True) from exc
@@ -262,9 +260,15 @@ def _redelivered(self: Task[Any, Any]) -> bool:
 
 def _reject(runtime: Runtime, self: Task[Any, Any], body: dict[str, Any], exc: RequestError) -> None:
     """Keep and tell it; where even that fails, the message goes back to its queue, later, so that it does not spin."""
+
+    def tell() -> None:
+        # What it names may have left the configuration since it was accepted.
+        if not (_redelivered(self) and accepted_before(runtime, self.name, body, self.request.id)):
+            accept.reject(runtime, self.name, self.request.id, body, exc)
+
     try:
         patiently(
-            lambda: accept.reject(runtime, self.name, self.request.id, body, exc),
+            tell,
             f"a rejection by {self.name}",
             lambda: READINESS.ready,
         )

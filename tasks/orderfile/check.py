@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -97,8 +98,7 @@ class Checker:
         country = own.upper()
         # what is no letter of ISO 3166-1 may have two of them as capitals: the German sharp s
         if own and not (own.isascii() and known_country(country)):
-            problems.append(Problem(row.line, "country", f"{quoted(own, _MAX_SHOWN)} {_NO_COUNTRY}"))
-            return ""
+            return self._number_alone(row, own, problems)
         try:
             number = read_number(_spelled(row.fields.get("number", "")), country or self._country)
         except NumberError as exc:
@@ -109,6 +109,14 @@ class Checker:
             other = f"is {country}, and {quoted(number)} is of {region_of(number) or 'no country'}"
             problems.append(Problem(row.line, "country", f"{other}: mend the one that is wrong, or empty this cell"))
         return number
+
+    def _number_alone(self, row: Row, own: str, problems: list[Problem]) -> str:
+        """The number where it needs no country, for its cell's *own* text is none that is known: a name, or a code."""
+        if isinstance(row.fields["country"], str):
+            with suppress(NumberError):
+                return read_number(_spelled(row.fields.get("number", "")), None)
+        problems.append(Problem(row.line, "country", f"{quoted(own, _MAX_SHOWN)} {_NO_COUNTRY}"))
+        return ""
 
     def _request(self, row: Row, number: str, problems: list[Problem]) -> BuyNumber | None:
         provider = row.fields.get("provider", "")

@@ -106,8 +106,8 @@ def unknown(name: str, *, wishes: bool = False) -> str:
     if not wishes and wish_column(name) == "count":
         return "a row has a number, or a count in place of it: put those into a file of their own"
     seen, known = name.strip().lower()[:_MAX_NAME], (*WISH_COLUMNS, "provider") if wishes else _COLUMNS
-    near = [] if wishes else difflib.get_close_matches(seen, _options(), 1, _NEARLY)
-    near = near or difflib.get_close_matches(seen, known, 1)
+    near = [] if wishes or seen == _COUNTY else difflib.get_close_matches(seen, _options(), 1, _NEARLY)
+    near = near or [one for one in difflib.get_close_matches(seen, known, 1) if seen != _COUNTY]
     more = "" if wishes else ", options.NAME"
     hint = f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}{more};"
     return f"unknown column {quoted(name.strip(), _MAX_NAME)}: {hint} metadata.NAME carries extra data"

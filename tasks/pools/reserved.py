@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from schemas.requests import MAX_PROBLEMS, BuyNumber, RequestError, SubmitOrder
+from schemas.status import Status
 from schemas.tables.pools import GONE, LIVE, POOL_NUMBER
 from schemas.tables.purchases import ALIVE, KEY, ORDER, PURCHASE
 from tasks.ledger.requests.accept import Accepted
@@ -70,7 +71,9 @@ def pools_of(conn: Connection, wanted: Collection[tuple[str, str]]) -> dict[tupl
     query = (
         select(_BOUGHT.account, _BOUGHT.number, _AT.pool)
         .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)
-        .where(_AT.number.in_([number for _, number in wanted]), or_(LIVE, GONE), ALIVE)
+        .where(_AT.number.in_([number for _, number in wanted]), ALIVE)
+        # What is on its way back is refused as that.
+        .where(or_(LIVE, and_(GONE, _BOUGHT.status != Status.RELEASING)))
     )
     pools = {(account, number): pool for account, number, pool in conn.execute(query)}
     return {one: pools[one] for one in wanted if one in pools}

@@ -119,10 +119,12 @@ def forget_keys(conn: Connection, order_id: str) -> None:
     lent = _lent(conn, order_id)
     lines = select(LINE.c.purchase_id).where(LINE.c.order_id == order_id)
     freed = delete(KEY).where(KEY.c.purchase_id.in_(lines), KEY.c.order_id == order_id).returning(KEY.c.purchase_id)
-    for purchase_id, keys in Counter(conn.execute(freed).scalars()).items():
+    fewer = Counter(conn.execute(freed).scalars())
+    going = set(conn.execute(select(RELEASE.c.purchase_id).where(RELEASE.c.purchase_id.in_(lines), OPEN)).scalars())
+    for purchase_id in sorted(fewer.keys() & going):
         # A release compares how many ask for its number with how many did: these do no more, and did not come since.
-        fewer = update(RELEASE).where(RELEASE.c.purchase_id == purchase_id, OPEN)
-        conn.execute(fewer.values(asked_for=RELEASE.c.asked_for - keys))
+        here = update(RELEASE).where(RELEASE.c.purchase_id == purchase_id, OPEN)
+        conn.execute(here.values(asked_for=RELEASE.c.asked_for - fewer[purchase_id]))
     kept = exists().where(KEY.c.idempotency_key == at.idempotency_key)
     conn.execute(update(PURCHASE).where(at.order_id == order_id, *untried, ~kept).values(idempotency_key=None))
     for row in lent:

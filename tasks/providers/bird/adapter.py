@@ -153,7 +153,7 @@ class Bird:
         """A page of the stock, and the token of the next one."""
         answer = self._session.call("GET", self._stock, params=params)
         items = searches.listed(self._session, answer, fields(answer.body).get("results"))
-        items[:] = [item for item in items if item.get("backOrderRequired", False) is False]
+        items[:] = [item for item in items if item.get("backOrderRequired") in (None, False)]
         return items, text_or_none(self._session, answer, fields(answer.body).get("nextPageToken"))
 
     def _bought(self, answer: Answer, number: str, asked: Set[str]) -> Outcome:

@@ -131,6 +131,8 @@ def outcome(session: Session, answer: Answer, ask: Ask, asked: Set[str]) -> Outc
         return session.unsettled(answer, "not_delivered", f"an order of {ask.number} that is not on its way to us")
     look = item.look(ask.number)
     found = replace(session.yes(answer, None, kind), provider_order_id=item.order_id)
+    if found.kind is not kind:
+        return found
     return replace(found, error=session.clean(look.error), error_code=look.error_code)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
@@ -77,7 +78,8 @@ class TimePay:
     def _result(self, answer: Answer, item: Mapping[str, Any], number: str) -> Outcome:
         said = self._session.said(item)
         if item.get("success") is True and not item.get("error"):
-            return self._session.yes(answer, None)
+            # Each item speaks for itself, whatever the whole says of others.
+            return self._session.yes(replace(answer, body=item), None)
         if item.get("success") is False and not said.tells_of_a_doubt:
             if said.tells_of_account:
                 return self._session.refusal(answer, said, OutcomeKind.ACCOUNT, code="account_refused")

@@ -315,6 +315,16 @@ def test_and_is_not_told_as_rejected_where_its_message_comes_again(
     assert len(told(world)) == 1
 
 
+def test_nor_is_it_while_nobody_can_say_whether_it_was_accepted(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> bool:
+        raise ProgrammingError("", None, Exception("of any kind"))
+
+    monkeypatch.setattr(celery_tasks, "accepted_before", away)
+    wrong = {**BUY, "provider": "renamed"}
+    assert isinstance(deliver(celery_tasks.buy_number, wrong, again=True), Reject)
+    assert told(world) == []
+
+
 def test_a_long_id_of_a_message_for_a_pool_is_known(world: World) -> None:
     fill(world, 1)
     deliver(celery_tasks.take_number, TAKE, "m" * 300)

@@ -37,12 +37,23 @@ def test_an_empty_cell_takes_the_files_country():
 
 
 @pytest.mark.parametrize("cell", ["Germany", "XX", "49", "D", "UK", "\u00df", "DE US", "\u0405\u0405"])
-@pytest.mark.parametrize("number", ["0301234567", "+49301234567"])
-def test_a_cell_that_is_no_country_is_refused(cell, number):
+def test_a_cell_that_is_no_country_is_refused_where_the_number_needs_one(cell):
+    number = "0301234567"
     ((line, column, message),) = told(f"number,country,provider\n{number},{cell},bird\n", country="DE")
     assert (line, column) == (2, "country")
     assert "is no country: write two letters of ISO 3166-1, like US or GB" in message
     assert lines(f"number,metadata.country,provider\n{number},{cell},bird\n", country="DE")
+
+
+@pytest.mark.parametrize("cell", ["United States", "1", "+1", "USA"])
+def test_a_number_with_its_plus_needs_none(cell):
+    for others in ("refuse", "ignore", "metadata"):
+        text = f"number,Country Code,provider\n+14155551004,{cell},bird\n"
+        assert [line.request.number for line in lines(text, naming=Naming({}, others))] == ["+14155551004"]
+
+
+def test_a_column_of_counties_is_not_taken_for_one():
+    assert "country" not in unknown("County").partition("known are")[0]
 
 
 @pytest.mark.parametrize("value", [1, 0.5, True, ["DE"], {"a": 1}])

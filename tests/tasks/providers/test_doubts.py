@@ -78,3 +78,15 @@ def test_a_400_that_tells_of_a_time_out_is_a_doubt(server: ScriptedServer, kind:
 def test_twilio_s_own_failure_is_a_doubt_whatever_the_status(server: ScriptedServer, status: int, code: int) -> None:
     server.queue(reply(status, {"code": code, "message": "An error has occurred", "status": 500}))
     assert buy(adapter("twilio", server.url), "twilio").kind is OutcomeKind.UNKNOWN
+
+
+def test_an_item_of_timepay_speaks_for_itself_whatever_the_whole_says(server: ScriptedServer) -> None:
+    item = {"number": NUMBER[1:], "success": True, "error": None}
+    server.queue(reply(207, {"success": False, "error": "1 of 2 failed", "code": 0, "data": [item]}))
+    assert buy(adapter("timepay", server.url), "timepay").kind is OutcomeKind.PURCHASED
+
+
+def test_an_order_of_telnyx_beside_an_error_says_so(server: ScriptedServer) -> None:
+    status, body = success("telnyx")
+    server.queue(reply(status, {**body, "errors": [{"code": "10008", "title": "t", "detail": "d"}]}))
+    assert buy(adapter("telnyx", server.url), "telnyx").error_code == "error_beside"

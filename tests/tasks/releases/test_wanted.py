@@ -8,6 +8,7 @@ from schemas.requests import BuyNumber, RequestError
 from schemas.status import Status
 from schemas.tables.pools import Slot
 from tasks import orders
+from tasks.pools.reserved import reserved
 from tasks.releases import giving_back
 from tasks.releases.stopped_releases import WENT_BACK, keep_all
 from tests.tasks.releases.test_asking import code, order, place, slot
@@ -77,3 +78,14 @@ def test_nor_does_it_hide_who_asked_since(returns: Returns, given_up: bool) -> N
     # The request "a" comes again, in an order: it is answered with the number.
     orders.finish(returns.runtime, load(returns, "a"))
     assert returns.settle(row)["status"] == Status.PURCHASED
+
+
+def test_what_is_on_its_way_back_from_a_pool_is_refused_as_that(returns: Returns) -> None:
+    row = returns.bought(idempotency_key="pool:p:1:1")
+    place(returns, row, Slot.AVAILABLE)
+    returns.ask(row)
+    asked = [BuyNumber(number=NUMBER, provider="acme", idempotency_key="crm")]
+    assert reserved(returns.runtime, asked) == {}
+    with pytest.raises(RequestError) as failure:
+        returns.world.accept(idempotency_key="crm")
+    assert failure.value.code == "being_released"

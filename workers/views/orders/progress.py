@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from schemas.status import UNSETTLED, OrderStatus, Status
 from tasks.ledger.queue import standing
+from tasks.ledger.queue.day_counts import DayCount
 from tasks.ledger.queue.day_spend import day_spend
 from tasks.ledger.rows import Row
 from tasks.policies.accounts import Account
@@ -102,11 +103,20 @@ class Sampler:
             counts = _by_provider(order_counts(conn, self._order_id))
             states = provider_states(conn, self._runtime.accounts.values())
             wishes = wish_rows(conn, self._order_id)
-            parts = [self._part(conn, alias, counts[alias], states.get(alias)) for alias in sorted(counts)]
+            waits = [one for one in counts if one in self._runtime.providers and by_count(counts[one])["waiting"]]
+            days = counts_of(conn, self._runtime, waits)
+            parts = [self._part(conn, one, counts[one], states.get(one), days.get(one)) for one in sorted(counts)]
         statuses = sum(counts.values(), Counter())
         return Progress(order=order, parts=tuple(self._timed(parts)), wishes=tuple(wishes), statuses=statuses)
 
-    def _part(self, conn: Connection, alias: str, counts: Counter[str], state: Mapping[str, Any] | None) -> Part:
+    def _part(
+        self,
+        conn: Connection,
+        alias: str,
+        counts: Counter[str],
+        state: Mapping[str, Any] | None,
+        day: DayCount | None,
+    ) -> Part:
         found = by_count(counts)
         why = self._why(conn, alias, counts, state) if found["waiting"] else ()
         paused = state is not None and state["paused_at"] is not None
@@ -116,15 +126,14 @@ class Sampler:
             **found,
             paused=paused,
             why=why,
-            left=None if paused else self._least(conn, alias, found["waiting"]),
+            left=None if paused else self._least(conn, alias, found["waiting"], day),
         )
 
-    def _least(self, conn: Connection, alias: str, waiting: int) -> float | None:
+    def _least(self, conn: Connection, alias: str, waiting: int, day: DayCount | None) -> float | None:
         """The least that the limits allow; None where no worker buys."""
         binding = self._runtime.providers.get(alias)
         if binding is None or not waiting:
             return None
-        day = counts_of(conn, self._runtime, [alias]).get(alias)
         return least_seconds(binding, waiting, fits=fits_in(conn, day, binding) if day else None)
 
     def _why(

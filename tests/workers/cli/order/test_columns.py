@@ -58,7 +58,7 @@ def test_each_row_is_of_its_own_country(cli: Cli, home: Path) -> None:
         assert "--country says which country they are of, a column `country` says it of each row" in told
         document = cli.json("order", "submit", str(path), *others, "--country", "DE", "--dry-run")
         assert {one["country"]: one["to_buy"] for one in document["countries"]} == {"DE": 2, "US": 1}
-    path.write_text("Phone,Country,provider\n+14155551004,Germany,bird\n+14155551005,DE,bird\n")
+    path.write_text("Phone,Country,provider\n0301234567,Germany,bird\n+14155551005,DE,bird\n")
     told = cli.refused("order", "submit", str(path), "--dry-run")
     assert "line 2, country: 'Germany' is no country" in told
     assert "line 3, country: is DE, and '+14155551005' is of US" in told

@@ -103,7 +103,8 @@ def _overdue(conn: Connection, config: Config | None, now: datetime) -> Finding:
         return fail("overdue", message, "the workers' timers move them on: start a worker, or see its log")
     if kept:
         why = "no worker has watched the clock for the distance of a look yet"
-        return ok("overdue", f"{kept:,} purchases in doubt wait on purpose, until {moment(until)}: {why}")
+        message = f"{kept:,} purchases in doubt wait until {moment(until)}: {why}, or its configuration has changed"
+        return warn("overdue", message, "if they still stand then, see the worker's log")
     return ok("overdue", "no purchase stands still")
 
 
