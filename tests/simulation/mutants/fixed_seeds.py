@@ -70,7 +70,10 @@ FINDS: dict[int, tuple[str, ...]] = {
     97: ("dropped_without_a_word",),
     117: ("words_beside_ignored",),
     170: ("kept_after_it_went_on",),
+    222: ("one_look",),
     346: ("clock_believed",),
+    355: ("late_yes_dropped",),
+    401: ("entry_passed_over",),
     801: ("list_read_once",),
 }
 """Seeds, and the mutants of `every.py` that each finds. What draws otherwise makes other worlds of them."""
