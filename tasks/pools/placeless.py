@@ -10,18 +10,15 @@ from sqlalchemy import Connection, func, select
 
 from schemas.status import Status
 from schemas.tables.pools import POOL_NUMBER
-from schemas.tables.purchases import KEY, LINE, POOLED, PURCHASE
+from schemas.tables.purchases import POOLED, PURCHASE
+from tasks.pools.stock import ASKED_BY_OTHERS
 
 _BOUGHT = PURCHASE.c
 _PLACE = select(POOL_NUMBER.c.slot).where(POOL_NUMBER.c.purchase_id == _BOUGHT.id)
-_OTHERS_LINE = select(LINE.c.line).where(LINE.c.purchase_id == _BOUGHT.id, LINE.c.order_id != _BOUGHT.order_id)
-_OTHERS_KEY = select(KEY.c.purchase_id).where(
-    KEY.c.purchase_id == _BOUGHT.id, KEY.c.idempotency_key.is_distinct_from(_BOUGHT.idempotency_key)
-)
 _PLACELESS = (
     select(_BOUGHT.pool, func.count(), func.min(_BOUGHT.number))
     .where(POOLED, _BOUGHT.status == Status.PURCHASED)
-    .where(~_PLACE.exists(), ~_OTHERS_LINE.exists(), ~_OTHERS_KEY.exists())
+    .where(~_PLACE.exists(), ~ASKED_BY_OTHERS)
     .group_by(_BOUGHT.pool)
     .order_by(_BOUGHT.pool)
 )

@@ -28,6 +28,13 @@ _AT = POOL_NUMBER.c
 _BOUGHT = PURCHASE.c
 _ENDED = (Status.PURCHASED, *sorted(DEAD))
 
+_OTHERS_LINE = select(LINE.c.line).where(LINE.c.purchase_id == _BOUGHT.id, LINE.c.order_id != _BOUGHT.order_id)
+_OTHERS_KEY = select(literal(1)).where(
+    KEY.c.purchase_id == _BOUGHT.id, KEY.c.idempotency_key != _BOUGHT.idempotency_key
+)
+ASKED_BY_OTHERS = or_(_OTHERS_LINE.exists(), _OTHERS_KEY.exists())
+"""Whether somebody else asked for a pool's purchase too."""
+
 # Asked once a second by every worker, so built once.
 _ANY_ENDED = (
     select(literal(1))
@@ -120,11 +127,7 @@ def waiting(conn: Connection, name: str, providers: Sequence[str], *, lock: bool
     What was ever in doubt may not, nor what somebody else asked for too. With *lock* those that another transaction
     works on are left out. Rows of purchase_id, provider, ordered_at and may_move.
     """
-    others_line = select(LINE.c.line).where(LINE.c.purchase_id == _BOUGHT.id, LINE.c.order_id != _BOUGHT.order_id)
-    others_key = select(literal(1)).where(
-        KEY.c.purchase_id == _BOUGHT.id, KEY.c.idempotency_key != _BOUGHT.idempotency_key
-    )
-    bound = or_(_BOUGHT.doubt, others_line.exists(), others_key.exists())
+    bound = or_(_BOUGHT.doubt, ASKED_BY_OTHERS)
     query = (
         select(_AT.purchase_id, _AT.provider, _AT.ordered_at, (~bound).label("may_move"))
         .join(PURCHASE, _BOUGHT.id == _AT.purchase_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -16,9 +17,10 @@ import pytest
 
 import tasks.policies.backoff
 from schemas.status import Status
+from tests.simulation import themes
 from tests.simulation.another_process import trace_of
 from tests.simulation.faults import RATES
-from tests.simulation.mutants import purchases
+from tests.simulation.mutants import choosing, purchases
 from tests.simulation.mutants.every import MUTANTS
 from tests.simulation.mutants.fixed_seeds import FINDS
 from tests.simulation.mutants.hunting import hunt
@@ -124,6 +126,18 @@ def test_who_finds_a_mutant_names_one() -> None:
     named = [name for names in FINDS.values() for name in names]
     assert set(named) <= {mutant.__name__ for mutant in MUTANTS}
     assert len(named) == len(set(named))
+
+
+def test_who_is_looked_for_in_a_theme_is_so_in_its_worlds_alone() -> None:
+    assert choosing.SHOWS_IN.keys() <= {mutant.__name__ for mutant in MUTANTS}
+    for theme in choosing.SHOWS_IN.values():
+        first, *more = itertools.islice(choosing._in_turn(theme, [7]), 4)
+        assert first == 7
+        assert [themes.theme_of(seed) for seed in more] == [theme] * 3
+
+
+def test_a_seed_is_chosen_by_who_finds_it(stage: Stage) -> None:
+    assert choosing.choose(stage, ["posted_before_asked"], 60.0) == {1: ["posted_before_asked"]}
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tasks.messages.public_names import PUBLIC
 
 _NEW = "a text, new for each message"
 _INFO = '{"exchange": "", "routing_key": "purchases"}'
-_BODY = 'the JSON text of three parts, like [[], {"number": "+14155550100", "provider": "signalwire"}, {}]'
+_BODY = 'the JSON text of three parts, like [[], {"number": "+14155550100", "provider": "ALIAS"}, {}]'
 _JSON = "application/json"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Integer, Update, bindparam, literal, or_, select, update
@@ -46,6 +46,7 @@ def _taking(*which: ColumnElement[bool]) -> Update:
 # Asked once a second by every worker, so built once.
 _ITS = _AT.provider == bindparam("of")
 _TAKE_ALL, _TAKE_OVERDUE = _taking(_ITS), _taking(_ITS, _AT.due_at <= bindparam("now"))
+_TAKE_SOME = _taking(among(_AT.id, "ids"))
 _LIMITED_ORDERS = select(ORDER.c.id).where(ORDER.c.max_purchases.is_not(None))
 _TAKE_LIMITED = _taking(or_(_AT.pool.is_not(None), _AT.order_id.in_(_LIMITED_ORDERS)))
 
@@ -53,6 +54,11 @@ _TAKE_LIMITED = _taking(or_(_AT.pool.is_not(None), _AT.order_id.in_(_LIMITED_ORD
 def take_back(conn: Connection, provider: str, now: datetime, *, overdue: bool) -> int:
     """Put dispatched purchases back into the queue: those not taken in time, or all when the provider is paused."""
     return conn.execute(_TAKE_OVERDUE if overdue else _TAKE_ALL, {"of": provider, "now": now}).rowcount
+
+
+def take_back_some(conn: Connection, purchase_ids: Collection[str], now: datetime) -> None:
+    """Put back those of these purchases that are dispatched."""
+    conn.execute(_TAKE_SOME, {"ids": sorted(purchase_ids), "now": now})
 
 
 def take_back_limited(conn: Connection, now: datetime) -> int:

@@ -17,6 +17,7 @@ from schemas.tables.purchases import LINE, ORDER, PURCHASE
 from tasks.ledger.locking import reserve
 from tasks.ledger.orders.cancelled import STOPPABLE
 from tasks.ledger.orders.limits import allowance
+from tasks.ledger.queue.requeue import take_back_some
 from tasks.ledger.rows import Row
 
 
@@ -41,7 +42,8 @@ def change_hands(
     taken = _take_over(conn, waiting, loading, order_id)
     going_on = _go_on(conn, [*dict.fromkeys(stopped)], cancelled, order_id)
     if going_on and _orders(conn, {order_id}, ORDER.c.status == OrderStatus.LOADING):
-        _hold_back(conn, going_on, now)
+        # Nothing is called for before its order is whole: it may be given up.
+        take_back_some(conn, going_on, now)
     return taken | going_on
 
 
@@ -72,13 +74,6 @@ def _go_on(conn: Connection, wanted: Sequence[str], cancelled: set[str], order_i
         .returning(at.id)
     )
     return _share(conn, kept.scalars())
-
-
-def _hold_back(conn: Connection, purchase_ids: Iterable[str], now: datetime) -> None:
-    """Nothing is called for while its order is loading: it may be given up. A revision: the message is of no use."""
-    at = PURCHASE.c
-    back = update(PURCHASE).where(at.id.in_({*purchase_ids}), at.status == Status.DISPATCHED)
-    conn.execute(back.values(status=Status.QUEUED, revision=at.revision + 1, due_at=now, updated_at=now))
 
 
 def _share(conn: Connection, purchase_ids: Iterable[str]) -> set[str]:

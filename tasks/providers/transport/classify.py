@@ -107,8 +107,7 @@ def kind_of(status: int, said: Said) -> OutcomeKind:
 
 
 def by_code(codes: Mapping[str, OutcomeKind]) -> Callable[[int, Said], OutcomeKind]:
-    """What an answer outside 2xx means where *codes* are documented: the first of its own that is,
-    else its status.
+    """What an answer outside 2xx means where *codes* are documented: its first one that is, else its status.
 
     A doubt among them comes first. No code counts beside a status that may have been executed, or asks to slow down.
     """

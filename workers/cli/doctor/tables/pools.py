@@ -21,7 +21,7 @@ LATE = timedelta(minutes=5)
 def examine_pools(conn: Connection, names: Sequence[str], now: datetime) -> Iterator[Finding]:
     """A line for each of the configured pools that is not well, and for each with numbers that is not configured.
 
-    So is each that was bought numbers for which stand in no pool. One for all where all are well.
+    And for each for which numbers were bought that stand in no place of it. One for all where all are well.
     """
     rows = [dict(row) for row in conn.execute(select(POOL).where(POOL.c.name.in_(names))).mappings()]
     findings = [finding for row in rows if (finding := _unwell(row, now))]
